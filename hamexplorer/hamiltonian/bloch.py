@@ -1,0 +1,236 @@
+"""Bloch sums M(k) = Σ_R exp(2πi k·R) M[R], batched over k, and the spinor Hamiltonian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from hamexplorer.errors import ResourceLimitError, SettingsError
+from hamexplorer.hamiltonian.core import Hamiltonian
+from hamexplorer.hamiltonian.spin import SpinState
+
+__all__ = ["BlochMatrices", "BlochSum", "default_device", "spinor_matrix"]
+
+
+def default_device() -> torch.device:
+    """CUDA if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class BlochMatrices:
+    """Matrices at nk k-points, complex128 tensors; n is the number of spatial orbitals.
+
+    Attributes:
+        overlap: S(k), (nk, n, n), Hermitian.
+        scalar: H_scalar(k), (nk, n, n), eV, Hermitian.
+        exchange: None or B_a(k), (nk, c, n, n), eV, Hermitian; c = 1 collinear, 3 otherwise.
+        spin_orbit: None or i Λ_a(k), (nk, 3, n, n), eV, Hermitian (λ not applied).
+    """
+
+    overlap: torch.Tensor
+    scalar: torch.Tensor
+    exchange: torch.Tensor | None
+    spin_orbit: torch.Tensor | None
+
+    @property
+    def n_kpoints(self) -> int:
+        """Number of k-points."""
+        return int(self.scalar.shape[0])
+
+    @property
+    def n_orbitals(self) -> int:
+        """Number of spatial orbitals."""
+        return int(self.scalar.shape[-1])
+
+    def spinor(self, state: SpinState | None = None) -> torch.Tensor:
+        """H(k; λ, n), (nk, 2n, 2n), eV, spin-major; see :func:`spinor_matrix`."""
+        return spinor_matrix(self.scalar, self.exchange, self.spin_orbit, state or SpinState())
+
+    def spinor_overlap(self) -> torch.Tensor:
+        """S(k) ⊗ 1, (nk, 2n, 2n)."""
+        zero = torch.zeros_like(self.overlap)
+        return _spin_blocks(self.overlap, zero, zero, self.overlap)
+
+    def transformed(self, x: torch.Tensor) -> BlochMatrices:
+        """X† M X for every matrix, X (nk, n, m): the same operators in other orbitals."""
+        xh = x.mH
+
+        def apply(m: torch.Tensor | None) -> torch.Tensor | None:
+            return None if m is None else xh[:, None] @ m @ x[:, None]
+
+        return BlochMatrices(
+            xh @ self.overlap @ x, xh @ self.scalar @ x, apply(self.exchange),
+            apply(self.spin_orbit),
+        )
+
+
+def spinor_matrix(
+    scalar: torch.Tensor,
+    exchange: torch.Tensor | None,
+    spin_orbit: torch.Tensor | None,
+    state: SpinState,
+) -> torch.Tensor:
+    """H = H_scalar ⊗ 1 + Σ_a σ_a ⊗ (n_a B + λ iΛ_a) in spin-major order.
+
+    ``scalar`` (nk, n, n), ``exchange`` (nk, 1 or 3, n, n) or None, ``spin_orbit`` = iΛ_a
+    (nk, 3, n, n) or None, all Hermitian; returns (nk, 2n, 2n), Hermitian.
+    A three-component exchange field is turned as a whole by R_z(φ) R_y(θ).
+    """
+    vector: list[torch.Tensor] = [torch.zeros_like(scalar) for _ in range(3)]
+    if exchange is not None and state.exchange != 0:
+        turn = state.rotation if exchange.shape[1] == 3 else state.rotation[:, 2:]
+        for a in range(3):
+            for b in range(exchange.shape[1]):
+                if abs(turn[a, b]) > 1e-15:
+                    vector[a] = vector[a] + (state.exchange * turn[a, b]) * exchange[:, b]
+    if spin_orbit is not None and state.soc != 0:
+        vector = [v + state.soc * spin_orbit[:, a] for a, v in enumerate(vector)]
+    x, y, z = vector
+    return _spin_blocks(scalar + z, x - 1j * y, x + 1j * y, scalar - z)
+
+
+def _spin_blocks(
+    upup: torch.Tensor, updown: torch.Tensor, downup: torch.Tensor, downdown: torch.Tensor
+) -> torch.Tensor:
+    return torch.cat(
+        [torch.cat([upup, updown], dim=-1), torch.cat([downup, downdown], dim=-1)], dim=-2
+    )
+
+
+class BlochSum:
+    """Sums the stored blocks of a Hamiltonian to matrices at any k-points.
+
+    Cost and memory of the sum grow with the number of stored pairs: the blocks of one pair of
+    sites (i, j) and all components stand as one matrix (n_R, components · n_i · n_j), multiplied
+    by the phases (nk, n_R); only i ≤ j is summed, the rest follows by hermiticity.
+
+    Args:
+        h: the Hamiltonian.
+        device: where the sums run; default: CUDA if there is one.
+        max_bytes: largest dense result; beyond it use :meth:`sparse`.
+    """
+
+    def __init__(
+        self,
+        h: Hamiltonian,
+        device: torch.device | str | None = None,
+        max_bytes: float = 8e9,
+    ) -> None:
+        self.hamiltonian = h
+        self.device = torch.device(device) if device is not None else default_device()
+        self.max_bytes = max_bytes
+        self._names = h.components
+        self._groups = self._group()
+
+    def _group(self) -> list[tuple[int, int, torch.Tensor, torch.Tensor]]:
+        h, pairs = self.hamiltonian, self.hamiltonian.pairs
+        flat = np.stack([h.component(name) for name in self._names])
+        code = pairs.first * len(pairs.sizes) + pairs.second
+        order = np.argsort(code, kind="stable")
+        starts = np.flatnonzero(np.r_[True, np.diff(code[order]) != 0])
+        groups = []
+        for members in np.split(order, starts[1:]):
+            i, j = int(pairs.first[members[0]]), int(pairs.second[members[0]])
+            if i > j:
+                continue
+            size = int(pairs.sizes[i] * pairs.sizes[j])
+            elements = pairs.offsets[members][:, None] + np.arange(size)
+            blocks = flat[:, elements].transpose(1, 0, 2).reshape(len(members), -1)
+            groups.append(
+                (
+                    i,
+                    j,
+                    torch.as_tensor(pairs.cell[members].astype(float), device=self.device),
+                    torch.as_tensor(np.ascontiguousarray(blocks), device=self.device),
+                )
+            )
+        return groups
+
+    def __call__(self, kpoints: ArrayLike) -> BlochMatrices:
+        """Matrices at ``kpoints`` (nk, 3), fractional.
+
+        Raises:
+            SettingsError: ``kpoints`` is not (nk, 3) or not finite.
+            ResourceLimitError: the dense result would exceed ``max_bytes``.
+        """
+        k = torch.as_tensor(_kpoints(kpoints), device=self.device)
+        h = self.hamiltonian
+        n, count = h.basis.n_orbitals, len(self._names)
+        need = 16.0 * len(k) * count * n * n
+        if need > self.max_bytes:
+            raise ResourceLimitError(
+                f"Dense matrices of {n} orbitals at {len(k)} k-points need {need / 1e9:.1f} GB, "
+                f"the limit is {self.max_bytes / 1e9:.1f} GB. Ask for fewer k-points at once or "
+                "for sparse matrices."
+            )
+        result = torch.zeros(len(k), count, n, n, dtype=torch.complex128, device=self.device)
+        offsets = h.basis.offsets
+        sign = torch.tensor(
+            [-1.0 if name[0] == "L" else 1.0 for name in self._names], device=self.device
+        )[:, None, None]
+        for i, j, cells, blocks in self._groups:
+            angle = 2 * torch.pi * (k @ cells.T)
+            block = torch.complex(torch.cos(angle) @ blocks, torch.sin(angle) @ blocks)
+            block = block.reshape(len(k), count, int(h.basis.sizes[i]), int(h.basis.sizes[j]))
+            rows = slice(int(offsets[i]), int(offsets[i + 1]))
+            columns = slice(int(offsets[j]), int(offsets[j + 1]))
+            result[:, :, rows, columns] = block
+            if i != j:
+                result[:, :, columns, rows] = sign * block.mH
+        return self._named(result)
+
+    def _named(self, result: torch.Tensor) -> BlochMatrices:
+        names = self._names
+        exchange = [a for a, name in enumerate(names) if name[0] == "B"]
+        spin_orbit = [a for a, name in enumerate(names) if name[0] == "L"]
+        return BlochMatrices(
+            result[:, 0],
+            result[:, 1],
+            result[:, exchange] if exchange else None,
+            1j * result[:, spin_orbit] if spin_orbit else None,
+        )
+
+    def sparse(
+        self, kpoint: ArrayLike, state: SpinState | None = None
+    ) -> tuple[scipy.sparse.csr_matrix, scipy.sparse.csr_matrix]:
+        """Spinor H(k) and S(k) ⊗ 1 at one k-point as sparse matrices (2n, 2n), eV."""
+        h, pairs = self.hamiltonian, self.hamiltonian.pairs
+        state = state or SpinState()
+        n = h.basis.n_orbitals
+        rows, columns = pairs.element_orbitals
+        phase = np.exp(2j * np.pi * (pairs.cell @ _kpoints(kpoint)[0]))[pairs.element_pair]
+        vector = np.zeros((3, pairs.n_elements), dtype=complex)
+        if h.exchange is not None:
+            exchange = np.atleast_2d(h.exchange)
+            turn = state.rotation if len(exchange) == 3 else state.rotation[:, 2:]
+            vector += state.exchange * (turn @ exchange)
+        if h.spin_orbit is not None:
+            vector += 1j * state.soc * h.spin_orbit
+        x, y, z = vector
+
+        def matrix(flat: NDArray[np.complex128]) -> scipy.sparse.csr_matrix:
+            return scipy.sparse.coo_matrix((flat * phase, (rows, columns)), (n, n)).tocsr()
+
+        hamiltonian = scipy.sparse.bmat(
+            [
+                [matrix(h.scalar + z), matrix(x - 1j * y)],
+                [matrix(x + 1j * y), matrix(h.scalar - z)],
+            ],
+            format="csr",
+        )
+        overlap = scipy.sparse.block_diag([matrix(h.overlap.astype(complex))] * 2, format="csr")
+        return hamiltonian, overlap
+
+
+def _kpoints(kpoints: ArrayLike) -> NDArray[np.float64]:
+    k = np.atleast_2d(np.asarray(kpoints, dtype=np.float64))
+    if k.ndim != 2 or k.shape[1] != 3 or not np.isfinite(k).all():
+        raise SettingsError(
+            f"k-points must be finite fractional coordinates of shape (nk, 3), not {k.shape}."
+        )
+    return np.ascontiguousarray(k)

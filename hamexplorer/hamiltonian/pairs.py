@@ -1,0 +1,161 @@
+"""The index of stored matrix blocks: site i in cell 0 with site j in cell R."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hamexplorer.errors import HamiltonianError
+
+__all__ = ["Pairs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs (i, j, R) and where each pair's block lies in a flat array.
+
+    ``first``, ``second`` (n_pairs,) are sites, ``cell`` (n_pairs, 3) the integers R,
+    ``sizes`` (n_sites,) orbitals per site. The block of pair p is
+    ``flat[offsets[p]:offsets[p + 1]].reshape(sizes[first[p]], sizes[second[p]])``, row-major.
+    Both directions (i, j, R) and (j, i, −R) must be present.
+
+    Raises:
+        HamiltonianError: a pair is stored twice, has no reverse, or names a site that is not.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        for name in ("first", "second", "cell", "sizes"):
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.int64)
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        n = len(self.first)
+        if self.first.shape != (n,) or self.second.shape != (n,) or self.cell.shape != (n, 3):
+            raise HamiltonianError(
+                f"Pair arrays disagree: first {self.first.shape}, second {self.second.shape}, "
+                f"cell {self.cell.shape}; expected (n,), (n,), (n, 3)."
+            )
+        if n == 0:
+            raise HamiltonianError("A Hamiltonian needs at least one pair of sites.")
+        sites = np.concatenate([self.first, self.second])
+        if sites.min() < 0 or sites.max() >= len(self.sizes):
+            raise HamiltonianError(
+                f"A pair names site {sites.max()} but there are {len(self.sizes)} sites."
+            )
+        _ = self.reverse
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of stored pairs, both directions counted."""
+        return len(self.first)
+
+    @property
+    def n_elements(self) -> int:
+        """Length of a flat array of blocks."""
+        return int(self.offsets[-1])
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Start of each block in a flat array and its length at the end, (n_pairs + 1,)."""
+        lengths = self.sizes[self.first] * self.sizes[self.second]
+        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+    @cached_property
+    def _key(self) -> NDArray[np.int64]:
+        return np.column_stack([self.first, self.second, self.cell])
+
+    @cached_property
+    def _lookup(self) -> dict[tuple[int, ...], int]:
+        return {tuple(row): index for index, row in enumerate(self._key.tolist())}
+
+    @cached_property
+    def reverse(self) -> NDArray[np.int64]:
+        """Index of (j, i, −R) for every pair (i, j, R), (n_pairs,)."""
+        forward = self._key
+        backward = np.column_stack([self.second, self.first, -self.cell])
+        order = np.lexsort(forward.T[::-1])
+        order_back = np.lexsort(backward.T[::-1])
+        ordered = forward[order]
+        if len(ordered) > 1:
+            same = np.all(ordered[1:] == ordered[:-1], axis=1)
+            if same.any():
+                i, j, *cell = ordered[1:][same][0].tolist()
+                raise HamiltonianError(f"Pair ({i}, {j}, R = {tuple(cell)}) is stored twice.")
+        wrong = np.any(ordered != backward[order_back], axis=1)
+        if wrong.any():
+            missing = next(
+                tuple(row) for row in backward.tolist() if tuple(row) not in self._lookup
+            )
+            i, j, *cell = missing
+            raise HamiltonianError(
+                f"Pair ({i}, {j}, R = {tuple(cell)}) is missing although its reverse is stored; "
+                "both directions are needed."
+            )
+        result = np.empty(self.n_pairs, dtype=np.int64)
+        result[order_back] = order
+        return result
+
+    def index(self, i: int, j: int, cell: tuple[int, int, int] = (0, 0, 0)) -> int:
+        """Index of the pair (i, j, R).
+
+        Raises:
+            HamiltonianError: the pair is not stored.
+        """
+        try:
+            return self._lookup[(int(i), int(j), *(int(c) for c in cell))]
+        except KeyError:
+            raise HamiltonianError(
+                f"No block is stored for sites {i} and {j} with R = {tuple(cell)}."
+            ) from None
+
+    def shape(self, pair: int) -> tuple[int, int]:
+        """Shape of the pair's block."""
+        return int(self.sizes[self.first[pair]]), int(self.sizes[self.second[pair]])
+
+    def block(self, flat: NDArray[np.float64], pair: int) -> NDArray[np.float64]:
+        """The pair's block as a view; ``flat`` is (..., n_elements)."""
+        part = flat[..., self.offsets[pair] : self.offsets[pair + 1]]
+        return part.reshape(*flat.shape[:-1], *self.shape(pair))
+
+    @cached_property
+    def element_pair(self) -> NDArray[np.int64]:
+        """Pair of every element of a flat array, (n_elements,)."""
+        return np.repeat(np.arange(self.n_pairs), np.diff(self.offsets))
+
+    @cached_property
+    def element_orbitals(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column orbital (in the whole basis) of every element, each (n_elements,)."""
+        local = np.arange(self.n_elements) - self.offsets[self.element_pair]
+        width = self.sizes[self.second][self.element_pair]
+        start = np.concatenate([[0], np.cumsum(self.sizes)])
+        rows = start[self.first[self.element_pair]] + local // width
+        columns = start[self.second[self.element_pair]] + local % width
+        return rows, columns
+
+    @cached_property
+    def transposition(self) -> NDArray[np.int64]:
+        """Permutation t with ``flat[t]`` the flat array of M[j, i, −R]ᵀ, (n_elements,)."""
+        pair = self.element_pair
+        local = np.arange(self.n_elements) - self.offsets[pair]
+        height = self.sizes[self.first][pair]
+        width = self.sizes[self.second][pair]
+        row, column = local // width, local % width
+        return self.offsets[self.reverse[pair]] + column * height + row
+
+    def subset(self, keep: NDArray[np.bool_]) -> tuple[Pairs, NDArray[np.bool_]]:
+        """The pairs where ``keep`` (n_pairs,) holds, and the mask over flat arrays."""
+        chosen = Pairs(self.first[keep], self.second[keep], self.cell[keep], self.sizes)
+        return chosen, keep[self.element_pair]
+
+    def same_as(self, other: Pairs) -> bool:
+        """Whether both list the same pairs in the same order with the same blocks."""
+        return (
+            np.array_equal(self._key, other._key) and np.array_equal(self.sizes, other.sizes)
+        )

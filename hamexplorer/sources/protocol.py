@@ -1,0 +1,61 @@
+"""What a source of Hamiltonians is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from pymatgen.core import Structure
+
+from hamexplorer.hamiltonian import Hamiltonian
+from hamexplorer.progress import Monitor
+
+__all__ = ["Capability", "Cost", "Source"]
+
+
+@dataclass(frozen=True)
+class Capability:
+    """What a source can answer."""
+
+    elements: frozenset[str]
+    magnetism: bool
+    spin_orbit: bool
+    max_atoms: int
+    accuracy: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a calculation is expected to take: seconds on this machine, bytes at its peak."""
+
+    seconds: float
+    memory_bytes: float
+    description: str
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Answers "the Hamiltonian of this structure"."""
+
+    name: str
+    title: str
+
+    def capability(self) -> Capability:
+        """Elements, magnetism, spin-orbit, size limit and stated accuracy."""
+        ...
+
+    def settings_key(self, structure: Structure) -> str:
+        """JSON of all that determines the result besides the structure: for the cache."""
+        ...
+
+    def check(self, structure: Structure) -> None:
+        """Raise a :class:`~hamexplorer.errors.HamexplorerError` if it cannot be computed."""
+        ...
+
+    def estimate(self, structure: Structure) -> Cost:
+        """Time and memory that :meth:`compute` will take."""
+        ...
+
+    def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
+        """The Hamiltonian, with provenance; reports to ``monitor`` and stops when it says so."""
+        ...
