@@ -37,15 +37,25 @@ class Cost:
 class Source(Protocol):
     """Answers "the Hamiltonian of this structure"."""
 
-    name: str
-    title: str
+    @property
+    def name(self) -> str:
+        """Machine name, such as ``dft``."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What a person reads."""
+        ...
 
     def capability(self) -> Capability:
         """Elements, magnetism, spin-orbit, size limit and stated accuracy."""
         ...
 
-    def settings_key(self, structure: Structure) -> str:
-        """JSON of all that determines the result besides the structure: for the cache."""
+    def settings_key(self, structure: Structure) -> str | None:
+        """JSON of all that determines the result besides the structure: for the cache.
+
+        None: the result is not to be cached (reading it anew is as cheap).
+        """
         ...
 
     def check(self, structure: Structure) -> None:

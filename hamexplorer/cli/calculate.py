@@ -1,0 +1,60 @@
+"""From what the user named to a Hamiltonian, with progress: what several commands begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hamexplorer.cli.inputs import apply_moments, load_input
+from hamexplorer.cli.options import Calculation
+from hamexplorer.cli.progress import monitored
+from hamexplorer.cli.threads import set_threads
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from hamexplorer.hamiltonian import Hamiltonian
+    from hamexplorer.sources import DftSource
+
+__all__ = ["Request", "prepare"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command works on: everything is checked that can be before a calculation."""
+
+    structure: Structure
+    stored: Hamiltonian | None
+    source: DftSource | None
+    cached: bool
+
+    def hamiltonian(self, *, show_progress: bool) -> Hamiltonian:
+        """The stored one, or the source's, under a progress display that Ctrl-C cancels."""
+        if self.stored is not None:
+            return self.stored
+        from hamexplorer.sources import compute
+
+        with monitored(show=show_progress) as monitor:
+            return compute(self.structure, self.source, cache=self.cached, monitor=monitor)
+
+
+def prepare(given: str, calculation: Calculation) -> Request:
+    """Load ``given`` and make the source that ``calculation`` describes.
+
+    Raises:
+        HamexplorerError: the input or a setting is wrong, or the engine refuses the structure.
+    """
+    threads = set_threads(calculation.threads)
+    from hamexplorer.hamiltonian import Hamiltonian
+    from hamexplorer.sources import DftSource, make_source
+
+    settings = {**calculation.settings(), "threads": threads}
+    source = make_source("dft", **settings)
+    assert isinstance(source, DftSource)
+    loaded = load_input(given, primitive=calculation.primitive)
+    if isinstance(loaded, Hamiltonian):
+        return Request(loaded.structure, loaded, None, cached=False)
+    if calculation.magmom is not None:
+        loaded = apply_moments(loaded, calculation.magmom)
+    source.check(loaded)
+    return Request(loaded, None, source, cached=not calculation.no_cache)

@@ -1,0 +1,110 @@
+"""What a command is given to work on: a structure, or a Hamiltonian that was saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hamexplorer.errors import SettingsError, StructureError
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from hamexplorer.hamiltonian import Hamiltonian
+
+__all__ = ["GALLERY_PREFIX", "apply_moments", "load_input", "load_structure_input"]
+
+GALLERY_PREFIX = "gallery:"
+_HDF5_SUFFIXES = {".h5", ".hdf5"}
+_HDF5_MAGIC = b"\x89HDF"
+
+
+def load_input(given: str, *, primitive: bool = False) -> Structure | Hamiltonian:
+    """``given`` is a structure file, one of our HDF5 files, or ``gallery:NAME``.
+
+    A bare gallery name is understood where no file of that name is.
+
+    Raises:
+        StructureError: there is no such file or gallery name, or it is no crystal.
+        FileFormatError: the file cannot be read.
+    """
+    if _is_hdf5(Path(given)):
+        from hamexplorer.sources import FileSource
+
+        if primitive:
+            raise SettingsError(
+                f"--primitive changes the cell of a structure; {given} holds a Hamiltonian, "
+                "whose cell is fixed."
+            )
+        return FileSource(Path(given)).hamiltonian
+    return load_structure_input(given, primitive=primitive)
+
+
+def load_structure_input(given: str, *, primitive: bool = False) -> Structure:
+    """As :func:`load_input`, for what must be a structure."""
+    from hamexplorer.structures import gallery
+    from hamexplorer.structures.load import load_structure
+
+    if given.startswith(GALLERY_PREFIX):
+        structure = gallery.load_gallery(given.removeprefix(GALLERY_PREFIX))
+    elif not _exists(Path(given)) and given in {entry.name for entry in gallery.entries()}:
+        structure = gallery.load_gallery(given)
+    elif _is_hdf5(Path(given)):
+        raise StructureError(f"{given} is an HDF5 file; a structure is needed here.")
+    else:
+        return load_structure(Path(given), primitive=primitive)
+    return load_structure(structure, primitive=True) if primitive else structure
+
+
+def apply_moments(structure: Structure, text: str) -> Structure:
+    """The structure with starting moments in µB from ``Fe=3,Pt=0.4`` or ``Fe1=3,Fe2=-3``.
+
+    A name is an element, or an element and its running number in the structure; sites that are
+    not named keep their moment, or have none.
+
+    Raises:
+        SettingsError: an entry is not NAME=NUMBER, or names nothing in the structure.
+    """
+    from hamexplorer.hamiltonian import Basis, Shell
+
+    symbols = [site.specie.symbol for site in structure]
+    labels = Basis.from_elements(symbols, {s: (Shell("1s", 0),) for s in symbols}).site_labels
+    moments = list(structure.site_properties.get("magmom") or [0.0] * len(structure))
+    for entry in text.split(","):
+        name, _, value = (part.strip() for part in entry.partition("="))
+        try:
+            moment = float(value)
+        except ValueError:
+            raise SettingsError(
+                f"--magmom: {entry.strip()!r} is not NAME=NUMBER such as Fe=3 or Fe1=-3 (µB)."
+            ) from None
+        sites = [i for i in range(len(symbols)) if name in (symbols[i], labels[i])]
+        if not sites:
+            raise SettingsError(
+                f"--magmom: there is no {name!r} in {structure.composition.reduced_formula}; its "
+                f"sites are {', '.join(labels[:20])}{' …' if len(labels) > 20 else ''}."
+            )
+        if not abs(moment) <= 20:
+            raise SettingsError(f"--magmom: {moment} µB for {name}; accepted are −20 … 20.")
+        for site in sites:
+            moments[site] = moment
+    result = structure.copy()
+    result.add_site_property("magmom", moments)
+    return result
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        return False
+
+
+def _is_hdf5(path: Path) -> bool:
+    if path.suffix.lower() in _HDF5_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == _HDF5_MAGIC
+    except (OSError, ValueError):
+        return False

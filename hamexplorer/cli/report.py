@@ -1,0 +1,121 @@
+"""What a person or a script is told about a structure or a Hamiltonian."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from hamexplorer.hamiltonian import Hamiltonian
+
+__all__ = ["hamiltonian_data", "hamiltonian_table", "show", "structure_data", "structure_table"]
+
+
+def show(table: Table) -> None:
+    """Print a table on stdout; as wide as it needs where stdout is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
+
+
+def structure_data(structure: Structure) -> dict[str, Any]:
+    """Formula, sites, cell, symmetry, and the slab's geometry if it is one."""
+    from hamexplorer.structures.symmetry import symmetry_info
+
+    return {
+        "formula": structure.composition.reduced_formula,
+        "n_sites": len(structure),
+        "elements": sorted({site.specie.symbol for site in structure}),
+        "moments_mu_b": structure.site_properties.get("magmom"),
+        "symmetry": asdict(symmetry_info(structure)),
+    }
+
+
+def structure_table(structure: Structure) -> Table:
+    """The same for people."""
+    data = structure_data(structure)
+    cell = data["symmetry"]
+    rows = [
+        ("formula", f"{data['formula']}, {data['n_sites']} atoms"),
+        ("a, b, c", f"{cell['a']:.4f}, {cell['b']:.4f}, {cell['c']:.4f} Å"),
+        ("α, β, γ", f"{cell['alpha']:.2f}, {cell['beta']:.2f}, {cell['gamma']:.2f}°"),
+        ("space group", f"{cell['spacegroup_symbol']} ({cell['spacegroup_number']})"),
+    ]
+    slab = cell["slab"]
+    if slab is None:
+        rows.append(("periodic", "in three dimensions"))
+    else:
+        rows += [
+            ("layer group", f"{cell['layer_group']} ({cell['layer_group_number']})"),
+            (
+                "periodic",
+                f"in the plane; {slab['thickness_angstrom']:.2f} Å thick, "
+                f"{slab['vacuum_angstrom']:.2f} Å vacuum along {'abc'[slab['axis']]}",
+            ),
+        ]
+    if data["moments_mu_b"] is not None:
+        rows.append(("moments", ", ".join(str(m) for m in data["moments_mu_b"]) + " µB"))
+    return _table(rows)
+
+
+def hamiltonian_data(h: Hamiltonian) -> dict[str, Any]:
+    """Size, components and the whole provenance."""
+    provenance = h.provenance
+    return {
+        "formula": h.structure.composition.reduced_formula,
+        "n_sites": h.basis.n_sites,
+        "n_orbitals": h.basis.n_orbitals,
+        "n_pairs": h.pairs.n_pairs,
+        "range_angstrom": float(h.distances.max()),
+        "n_electrons": h.n_electrons,
+        "components": list(h.components),
+        "source": provenance.source,
+        "title": provenance.title,
+        "settings": dict(provenance.settings),
+        "results": dict(provenance.results),
+        "timings": dict(provenance.timings),
+        "warnings": list(provenance.warnings),
+        "citations": list(provenance.citations),
+        "versions": dict(provenance.versions),
+        "structure_hash": provenance.structure_hash,
+        "created": provenance.created,
+    }
+
+
+def hamiltonian_table(h: Hamiltonian) -> Table:
+    """The same for people."""
+    data = hamiltonian_data(h)
+    rows = [
+        ("formula", f"{data['formula']}, {data['n_sites']} atoms"),
+        ("orbitals", f"{data['n_orbitals']} (spinors {2 * data['n_orbitals']})"),
+        ("blocks", f"{data['n_pairs']} pairs to {data['range_angstrom']:.1f} Å"),
+        ("components", ", ".join(data["components"])),
+        ("electrons", f"{data['n_electrons']:g}"),
+        ("source", data["title"]),
+        ("created", data["created"]),
+    ]
+    rows += [(key.replace("_", " "), _short(value)) for key, value in data["results"].items()]
+    if data["timings"]:
+        rows.append(("seconds", ", ".join(f"{k} {v:.1f}" for k, v in data["timings"].items())))
+    rows += [("warning", text) for text in data["warnings"]]
+    return _table(rows)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,201 @@
+"""V_NL and V_SO of the GTH pseudopotentials in real space, from projector overlaps.
+
+V_NL = Σ_a Σ_l Σ_ij |p_i^l⟩ h_ij^l ⟨p_j^l| and V_SO = Σ_a Σ_l Σ_ij |p_i^l⟩ k_ij^l L·S ⟨p_j^l| with
+
+    p_i^l(r) = √2 r^{l+2(i−1)} exp(−r²/2r_l²) / (r_l^{l+(4i−1)/2} √Γ(l+(4i−1)/2)) Y_lm
+
+(Goedecker, Teter, Hutter 1996, eq. 3; Hartwigsen, Goedecker, Hutter 1998, eqs. 3, 19).
+With L = iG (G real antisymmetric) and S = σ/2, V_SO = Σ_a σ_a ⊗ iΛ_a, Λ_a = ½ Pᵀ (k ⊗ G_a) P:
+real, and Λ_a[R] = −Λ_a[−R]ᵀ. Neither depends on the density.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+from numpy.typing import NDArray
+from pyscf.pbc.gto.pseudo import load as load_pseudo
+
+from hamexplorer.dft.basis_sets import PSEUDOPOTENTIAL, valence_charge
+from hamexplorer.dft.integrals import (
+    Cluster,
+    Neighbours,
+    ShellTemplate,
+    cross_integral,
+    neighbours,
+    overlap_cutoffs,
+)
+from hamexplorer.dft.spin_orbit_parameters import spin_orbit_channels
+from hamexplorer.dft.system import CrystalSystem
+from hamexplorer.hamiltonian import Pairs
+from hamexplorer.hamiltonian.angular import rotation_generators
+
+__all__ = ["Channel", "nonlocal_blocks", "scalar_channels", "spin_orbit_blocks"]
+
+_RADIAL_OPERATORS = ("int1e_ovlp", "int1e_r2_origi", "int1e_r4_origi")
+_NEGLIGIBLE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """Projectors of one l on an atom: radius (bohr) and coupling matrices, Ha.
+
+    ``couplings`` (c, n(2l+1), n(2l+1)): one matrix for V_NL, three (½ k ⊗ G_a) for V_SO.
+    """
+
+    l: int  # noqa: E741
+    radius: float
+    n: int
+    couplings: NDArray[np.float64]
+
+
+def scalar_channels(element: str) -> list[Channel]:
+    """The element's h_ij, from PySCF's GTH-PBE table."""
+    channels = []
+    for l, (radius, n, h) in enumerate(load_pseudo(PSEUDOPOTENTIAL, element)[5:]):  # noqa: E741
+        if n:
+            coupling = np.kron(np.array(h, dtype=float), np.eye(2 * l + 1))
+            channels.append(Channel(l, radius, n, coupling[None]))
+    return channels
+
+
+def _spin_orbit_channels(element: str) -> list[Channel]:
+    return [
+        Channel(
+            c.l,
+            c.radius,
+            len(c.k),
+            np.stack([0.5 * np.kron(c.k, g) for g in rotation_generators(c.l)]),
+        )
+        for c in spin_orbit_channels(element, valence_charge(element))
+    ]
+
+
+def nonlocal_blocks(system: CrystalSystem, pairs: Pairs) -> NDArray[np.float64]:
+    """V_NL on ``pairs``, (n_elements,), Ha."""
+    channels = {s: scalar_channels(s) for s in system.shells}
+    return _projected(system, pairs, channels, 1)[0]
+
+
+def spin_orbit_blocks(system: CrystalSystem, pairs: Pairs) -> NDArray[np.float64]:
+    """Λ_x, Λ_y, Λ_z on ``pairs``, (3, n_elements), Ha."""
+    channels = {s: _spin_orbit_channels(s) for s in system.shells}
+    return _projected(system, pairs, channels, 3)
+
+
+def _projected(
+    system: CrystalSystem, pairs: Pairs, channels: dict[str, list[Channel]], count: int
+) -> NDArray[np.float64]:
+    result = np.zeros((count, pairs.n_elements))
+    projecting = {s: c for s, c in channels.items() if c}
+    if not projecting:
+        return result
+    lookup = _PairLookup(pairs, system.n_atoms)
+    orbital = {s: ShellTemplate.of_basis(s, system) for s in system.shells}
+    around = _around(system, projecting)
+    starts = np.searchsorted(around.first, np.arange(system.n_atoms + 1))
+    for atom, symbol in enumerate(system.symbols):
+        members = slice(starts[atom], starts[atom + 1])
+        second, cell = around.second[members], around.cell[members]
+        if symbol not in projecting or not len(second):
+            continue
+        overlaps = _projector_overlaps(system, atom, second, cell, projecting[symbol], orbital)
+        widths = system.basis.sizes[second]
+        column_site = np.repeat(np.arange(len(second)), widths)
+        strength = np.maximum.reduce(
+            [np.abs(p).max(axis=0, initial=0) for p in overlaps]
+        )
+        site_strength = np.zeros(len(second))
+        np.maximum.at(site_strength, column_site, strength)
+        near = site_strength > _NEGLIGIBLE
+        columns = near[column_site]
+        folded = sum(
+            p[:, columns].T @ c.couplings @ p[:, columns]
+            for p, c in zip(overlaps, projecting[symbol], strict=True)
+        )
+        lookup.add(result, np.asarray(folded), second[near], cell[near])
+    return result
+
+
+def _around(system: CrystalSystem, projecting: dict[str, list[Channel]]) -> Neighbours:
+    """Neighbours of the atoms that carry projectors; the others reach nothing."""
+    bra = {
+        s: min(0.5 / c.radius**2 for c in projecting[s]) if s in projecting else np.inf
+        for s in system.shells
+    }
+    cutoffs = overlap_cutoffs(bra, {s: a.smallest_exponent for s, a in system.shells.items()})
+    return neighbours(system, cutoffs)
+
+
+def _projector_overlaps(
+    system: CrystalSystem,
+    atom: int,
+    second: NDArray[np.int64],
+    cell: NDArray[np.int64],
+    channels: list[Channel],
+    orbital: dict[str, ShellTemplate],
+) -> list[NDArray[np.float64]]:
+    """⟨p_i^l m|χ⟩ of one atom with all orbitals around it; (n (2l+1), n_columns) by channel."""
+    centres = system.positions[second] + cell @ system.lattice
+    orbitals = Cluster([orbital[system.symbols[j]] for j in second], centres)
+    home = system.positions[atom][None]
+    overlaps = []
+    for channel in channels:
+        rows = []
+        for i in range(channel.n):
+            power = channel.l + (4 * i + 3) / 2
+            norm = np.sqrt(2 / scipy.special.gamma(power)) / channel.radius**power
+            shell = ShellTemplate.of_projector(channel.l, channel.radius, float(norm))
+            rows.append(cross_integral(_RADIAL_OPERATORS[i], Cluster([shell], home), orbitals))
+        overlaps.append(np.concatenate(rows))
+    return overlaps
+
+
+class _PairLookup:
+    """Adds matrices over (site, cell) columns to the flat blocks of the pairs they fall on."""
+
+    def __init__(self, pairs: Pairs, n_atoms: int) -> None:
+        self.pairs = pairs
+        self.reach = np.abs(pairs.cell).max(axis=0)
+        shape = (n_atoms, n_atoms, *(2 * self.reach + 1))
+        self.table = np.full(shape, -1, dtype=np.int64)
+        self.table[(pairs.first, pairs.second, *(pairs.cell + self.reach).T)] = np.arange(
+            pairs.n_pairs
+        )
+
+    def add(
+        self,
+        result: NDArray[np.float64],
+        matrix: NDArray[np.float64],
+        second: NDArray[np.int64],
+        cell: NDArray[np.int64],
+    ) -> None:
+        """Fold ``matrix`` (c, n, n) by R = R_column − R_row; pairs not stored are dropped."""
+        widths = self.pairs.sizes[second]
+        starts = np.concatenate([[0], np.cumsum(widths)])
+        for a in range(len(second)):
+            difference = cell - cell[a]
+            inside = np.flatnonzero(np.all(np.abs(difference) <= self.reach, axis=1))
+            index = self.table[
+                (second[a], second[inside], *(difference[inside] + self.reach).T)
+            ]
+            stored = inside[index >= 0]
+            index = index[index >= 0]
+            if not len(stored):
+                continue
+            rows = matrix[:, starts[a] : starts[a + 1]]
+            columns = _ranges(starts[stored], widths[stored])
+            width = np.repeat(widths[stored], widths[stored])
+            local = columns - np.repeat(starts[stored], widths[stored])
+            base = np.repeat(self.pairs.offsets[index], widths[stored]) + local
+            target = base + np.arange(widths[a])[:, None] * width
+            # within one row site the targets of different column sites are distinct
+            result[:, target] += rows[:, :, columns]
+
+
+def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Concatenated aranges starts[i] … starts[i] + lengths[i] − 1."""
+    shift = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    return np.arange(int(lengths.sum())) + shift

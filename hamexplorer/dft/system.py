@@ -1,0 +1,177 @@
+"""The engine's view of a crystal: lattice, atoms and basis in atomic units.
+
+A slab is put into a box of the engine's own: its third vector stands along the normal and is as
+long as the slab needs, whatever vacuum the user's cell has, and no pair crosses the vacuum. So
+the vacuum of the input costs nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+
+from hamexplorer.dft.basis_sets import AtomicShells, atomic_shells, valence_charge
+from hamexplorer.dft.settings import DftSettings
+from hamexplorer.hamiltonian import Basis
+from hamexplorer.structures.slab import slab_geometry
+from hamexplorer.units import BOHR_ANGSTROM
+
+__all__ = ["SLAB_MARGIN", "CrystalSystem", "crystal_system"]
+
+SLAB_MARGIN = 9.5
+"""Vacuum on either side of a slab's outermost atoms in the engine's box, bohr."""
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalSystem:
+    """A crystal as the engine computes it, in bohr.
+
+    Attributes:
+        lattice: rows are the vectors of the engine's box, (3, 3).
+        positions: (n_atoms, 3), Cartesian.
+        symbols: element of every atom.
+        moments: initial magnetic moment of every atom, µB, or None for a spinless calculation.
+        vacuum_axis: index of the non-periodic vector, or None.
+        basis_name: registry name of the basis.
+    """
+
+    lattice: NDArray[np.float64]
+    positions: NDArray[np.float64]
+    symbols: tuple[str, ...]
+    moments: NDArray[np.float64] | None
+    vacuum_axis: int | None
+    basis_name: str
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.symbols)
+
+    @property
+    def periodic(self) -> NDArray[np.bool_]:
+        """Which of the three vectors are periodic, (3,)."""
+        return np.array([axis != self.vacuum_axis for axis in range(3)])
+
+    @cached_property
+    def volume(self) -> float:
+        """Of the box, bohr³."""
+        return float(abs(np.linalg.det(self.lattice)))
+
+    @cached_property
+    def reciprocal(self) -> NDArray[np.float64]:
+        """Rows are the reciprocal vectors, 2π included, 1/bohr, (3, 3)."""
+        return 2 * np.pi * np.linalg.inv(self.lattice).T
+
+    @cached_property
+    def fractional(self) -> NDArray[np.float64]:
+        """Fractional positions, (n_atoms, 3)."""
+        return np.linalg.solve(self.lattice.T, self.positions.T).T
+
+    @cached_property
+    def shells(self) -> dict[str, AtomicShells]:
+        """Radial functions by element."""
+        return {s: atomic_shells(s, self.basis_name) for s in sorted(set(self.symbols))}
+
+    @cached_property
+    def basis(self) -> Basis:
+        """Orbital labels and order."""
+        return Basis.from_elements(
+            self.symbols, {element: a.shells for element, a in self.shells.items()}
+        )
+
+    @cached_property
+    def charges(self) -> NDArray[np.float64]:
+        """Valence charge of every atom, (n_atoms,)."""
+        return np.array([valence_charge(s) for s in self.symbols], dtype=float)
+
+    @property
+    def n_electrons(self) -> float:
+        """Valence electrons per cell."""
+        return float(self.charges.sum())
+
+
+def crystal_system(structure: Structure, settings: DftSettings) -> CrystalSystem:
+    """The system of a structure; positions keep the sites' images, so R means the same in both."""
+    lattice = np.array(structure.lattice.matrix) / BOHR_ANGSTROM
+    positions = np.array(structure.cart_coords) / BOHR_ANGSTROM
+    vacuum_axis = None
+    if settings.electrostatics != "periodic":
+        slab = slab_geometry(structure)
+        if slab is not None:
+            vacuum_axis = slab.axis
+        elif settings.electrostatics == "slab":
+            from hamexplorer.errors import SettingsError
+
+            raise SettingsError(
+                "electrostatics 'slab' needs one direction with at least 7 Å of vacuum; "
+                "this structure has none."
+            )
+    if vacuum_axis is not None:
+        lattice, positions = _boxed(lattice, positions, vacuum_axis)
+    return CrystalSystem(
+        lattice=lattice,
+        positions=positions,
+        symbols=tuple(site.specie.symbol for site in structure),
+        moments=_moments(structure, settings),
+        vacuum_axis=vacuum_axis,
+        basis_name=settings.basis,
+    )
+
+
+def _boxed(
+    lattice: NDArray[np.float64], positions: NDArray[np.float64], axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Box along the normal; atoms of one layer brought together and centred in it."""
+    others = [a for a in range(3) if a != axis]
+    normal = np.cross(lattice[others[0]], lattice[others[1]])
+    normal /= np.linalg.norm(normal)
+    if normal @ lattice[axis] < 0:
+        normal = -normal
+    period = normal @ lattice[axis]
+    height = positions @ normal
+    # cut the period in the widest gap
+    order = np.sort(height % period)
+    gaps = np.diff(np.append(order, order[0] + period))
+    start = order[(gaps.argmax() + 1) % len(order)]
+    wrapped = start + (height - start + 1e-9) % period - 1e-9
+    shift = np.rint((wrapped - height) / period)
+    if np.any(shift != shift[0]):
+        # the layer crosses the cell's face: its atoms belong to different images
+        positions = positions + np.outer(shift - shift[0], lattice[axis])
+    height = positions @ normal
+    length = height.max() - height.min() + 2 * SLAB_MARGIN
+    box = lattice.copy()
+    box[axis] = length * normal
+    centre = (height.max() + height.min()) / 2
+    return box, positions + (length / 2 - centre) * normal
+
+
+def _moments(structure: Structure, settings: DftSettings) -> NDArray[np.float64] | None:
+    if settings.spin == "none":
+        return None
+    given = structure.site_properties.get("magmom")
+    if given is None:
+        if settings.spin == "auto":
+            return None
+        return np.array([_high_spin(site.specie.symbol) for site in structure])
+    moments = np.array([0.0 if m is None else _along_z(m) for m in given])
+    if settings.spin == "auto" and not np.any(np.abs(moments) > 1e-3):
+        return None
+    return moments
+
+
+def _along_z(moment: object) -> float:
+    """A collinear moment; of a vector its length with the sign of its largest component."""
+    vector = np.atleast_1d(np.asarray(getattr(moment, "moment", moment), dtype=float))
+    if len(vector) == 1:
+        return float(vector[0])
+    return float(np.linalg.norm(vector) * np.sign(vector[np.abs(vector).argmax()] or 1.0))
+
+
+def _high_spin(symbol: str) -> float:
+    """Initial moment of a 3d–5d or other element when none is given, µB."""
+    return {"Cr": 3.0, "Mn": 4.0, "Fe": 3.0, "Co": 2.0, "Ni": 1.0, "V": 2.0}.get(symbol, 0.3)

@@ -1,0 +1,70 @@
+"""Angular momentum in real spherical harmonics of the order m = −l … l (CONVENTIONS.md)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.linalg
+import torch
+from e3nn import o3
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from hamexplorer.errors import HamiltonianError
+
+__all__ = ["angular_momentum", "real_harmonics", "rotation_generators", "rotation_matrix"]
+
+_E3NN_AXES = (2, 0, 1)
+"""e3nn's own axis for our x, y, z: it is handed positions as (y, z, x)."""
+
+
+@lru_cache(maxsize=16)
+def rotation_generators(l: int) -> NDArray[np.float64]:  # noqa: E741
+    """G_x, G_y, G_z with D^l(ω) = exp(ω·G), real antisymmetric, (3, 2l+1, 2l+1).
+
+    Rotated coefficients are c' = D c for f = Σ_m c_m Y_lm.
+    """
+    # e3nn goes through complex harmonics in the default type, so the exact zeros and signs are
+    # recovered from commutators of order one: the error is below 1e-12 in double precision
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        generators = o3.so3_generators(l).to(torch.float64).numpy()[list(_E3NN_AXES)]
+    finally:
+        torch.set_default_dtype(previous)
+    result: NDArray[np.float64] = (generators - generators.transpose(0, 2, 1)) / 2
+    result.setflags(write=False)
+    return result
+
+
+def angular_momentum(l: int) -> NDArray[np.complex128]:  # noqa: E741
+    """L_x, L_y, L_z = i G_x, i G_y, i G_z, ħ, (3, 2l+1, 2l+1); [L_x, L_y] = i L_z."""
+    return 1j * rotation_generators(l)
+
+
+def rotation_matrix(l: int, operation: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: E741
+    """D^l of an orthogonal matrix, (2l+1, 2l+1): Y_lm(O⁻¹ r) = Σ_m' D_m'm Y_lm'(r).
+
+    ``operation`` (3, 3) Cartesian, proper or improper (inversion gives (−1)^l).
+
+    Raises:
+        HamiltonianError: ``operation`` is not orthogonal.
+    """
+    operation = np.asarray(operation, dtype=float)
+    if np.abs(operation @ operation.T - np.eye(3)).max() > 1e-5:
+        raise HamiltonianError("A symmetry operation must be an orthogonal matrix.")
+    sign = np.sign(np.linalg.det(operation))
+    rotation = Rotation.from_matrix(sign * operation).as_rotvec()
+    matrix: NDArray[np.float64] = scipy.linalg.expm(
+        np.einsum("a,aij->ij", rotation, rotation_generators(l))
+    )
+    return matrix * sign**l
+
+
+def real_harmonics(l: int, vectors: torch.Tensor) -> torch.Tensor:  # noqa: E741
+    """Solid harmonics |r|^l Y_lm(r̂), ∫|Y|² dΩ = 1, of ``vectors`` (n, 3); (n, 2l+1)."""
+    harmonics: torch.Tensor = o3.spherical_harmonics(
+        l, vectors[:, [1, 2, 0]], normalize=False, normalization="integral"
+    )
+    return harmonics

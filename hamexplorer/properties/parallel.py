@@ -1,0 +1,97 @@
+"""Work spread over k-points: one thread per core, one BLAS thread each.
+
+Many small matrices are diagonalised fastest by parallelising over the matrices. BLAS threads on
+one small matrix cost more than they give, and on busy cores a hundred times more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["map_chunks", "single_threaded_blas", "worker_count"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+_users = 0
+_limiter: object | None = None
+
+
+def worker_count() -> int:
+    """Cores that this process may use, capped by OMP_NUM_THREADS where that is set."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(available or 1, int(wanted) if wanted.isdecimal() else 64))
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """One BLAS thread per caller while the context is open; the old limit comes back after.
+
+    The limit belongs to the process, so that users in several threads are counted and the last
+    one out restores it.
+    """
+    global _users, _limiter
+    with _lock:
+        if _users == 0:
+            _limiter = ThreadpoolController().limit(limits=1, user_api="blas")
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _limiter.restore_original_limits()  # type: ignore[union-attr]
+                _limiter = None
+
+
+def map_chunks(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """``[function(item) for item in items]`` on the shared thread pool, in order.
+
+    ``function`` must release the interpreter lock (NumPy's and torch's linear algebra do) and
+    must not call :func:`map_chunks` itself.
+    """
+    with single_threaded_blas():
+        if len(items) < 2 or worker_count() < 2:
+            with _one_torch_thread():
+                return [function(item) for item in items]
+        return list(_shared_pool().map(function, items))
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    previous = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(previous)
+
+
+def _shared_pool() -> ThreadPoolExecutor:
+    global _pool
+    with _lock:
+        if _pool is None:
+            previous = torch.get_num_threads()
+            count = worker_count()
+            _pool = ThreadPoolExecutor(
+                count, thread_name_prefix="hamexplorer-k", initializer=torch.set_num_threads,
+                initargs=(1,),
+            )
+            # torch's count belongs to each thread but is inherited by new ones: start the
+            # workers now, then give the caller its own count back.
+            barrier = threading.Barrier(count)
+            list(_pool.map(lambda _: barrier.wait(), range(count)))
+            torch.set_num_threads(previous)
+        return _pool

@@ -1,0 +1,97 @@
+"""A Hamiltonian that was computed before, in our HDF5 file, as a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Structure
+
+from hamexplorer.errors import ResourceLimitError, StructureError
+from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian
+from hamexplorer.progress import Monitor
+from hamexplorer.sources.protocol import Capability, Cost
+
+__all__ = ["MAX_FILE_BYTES", "FileSource"]
+
+MAX_FILE_BYTES = 4e9
+"""Largest file that is opened."""
+_POSITION_TOLERANCE = 1e-3  # Å
+
+
+@dataclass(frozen=True, eq=False)
+class FileSource:
+    """Answers for the one structure that stands in the file.
+
+    The file is read once, at first use.
+
+    Raises:
+        FileFormatError: the file is missing, damaged, or of another program (at first use).
+        ResourceLimitError: it is larger than :data:`MAX_FILE_BYTES` (at first use).
+    """
+
+    path: Path
+    name: str = field(default="file", init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+    @property
+    def title(self) -> str:
+        """``File MoS2.h5``."""
+        return f"File {self.path.name}"
+
+    @cached_property
+    def hamiltonian(self) -> Hamiltonian:
+        """What the file holds."""
+        if self.path.is_file() and self.path.stat().st_size > MAX_FILE_BYTES:
+            raise ResourceLimitError(
+                f"{self.path.name} has {self.path.stat().st_size / 1e9:.1f} GB; files up to "
+                f"{MAX_FILE_BYTES / 1e9:.0f} GB are read."
+            )
+        return load_hamiltonian(self.path)
+
+    def capability(self) -> Capability:
+        """That of the stored Hamiltonian."""
+        h = self.hamiltonian
+        return Capability(
+            elements=frozenset(h.basis.symbols),
+            magnetism=h.is_magnetic,
+            spin_orbit=h.has_spin_orbit,
+            max_atoms=h.basis.n_sites,
+            accuracy=h.provenance.title,
+        )
+
+    def settings_key(self, structure: Structure) -> None:
+        """None: a file is not copied into the cache."""
+
+    def check(self, structure: Structure) -> None:
+        """Raise :class:`~hamexplorer.errors.StructureError` unless the file holds ``structure``."""
+        stored = self.hamiltonian.structure
+        if not _same_crystal(stored, structure):
+            raise StructureError(
+                f"{self.path.name} holds the Hamiltonian of {stored.composition.formula} "
+                f"({len(stored)} sites) in another cell or at other positions than the structure "
+                f"asked for, {structure.composition.formula} ({len(structure)} sites)."
+            )
+
+    def estimate(self, structure: Structure) -> Cost:  # noqa: ARG002 - the protocol's
+        """The time of reading; memory is about three times the file (it is compressed)."""
+        size = self.path.stat().st_size if self.path.is_file() else 0
+        return Cost(size / 100e6, 3.0 * size, f"reads {size / 1e6:.1f} MB")
+
+    def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
+        """The stored Hamiltonian, if it is that of ``structure``."""
+        (monitor or Monitor()).report("reading", 0.0, self.path.name)
+        self.check(structure)
+        return self.hamiltonian
+
+
+def _same_crystal(first: Structure, second: Structure) -> bool:
+    if [s.species_string for s in first] != [s.species_string for s in second]:
+        return False
+    if np.abs(first.lattice.matrix - second.lattice.matrix).max() > _POSITION_TOLERANCE:
+        return False
+    return bool(np.abs(first.cart_coords - second.cart_coords).max() <= _POSITION_TOLERANCE)
