@@ -40,8 +40,9 @@ def synthetic(orbitals: int, reach: int = 5, seed: int = 0) -> Hamiltonian:
     counts = [orbitals - 2 * (orbitals // 4), orbitals // 4, orbitals // 4]
     basis = Basis(("Mo", "S", "S"), tuple((Shell("s", 0),) * c for c in counts))
     lattice = Lattice.from_parameters(3.18, 3.18, 20, 90, 90, 120)
-    structure = Structure(lattice, ["Mo", "S", "S"], [[0, 0, 0.5], [1 / 3, 2 / 3, 0.58],
-                                                      [1 / 3, 2 / 3, 0.42]])
+    structure = Structure(
+        lattice, ["Mo", "S", "S"], [[0, 0, 0.5], [1 / 3, 2 / 3, 0.58], [1 / 3, 2 / 3, 0.42]]
+    )
     cells = [(a, b, 0) for a in range(-reach, reach + 1) for b in range(-reach, reach + 1)]
     listed = [(i, j, cell) for i, j in itertools.product(range(3), repeat=2) for cell in cells]
     pairs = Pairs(*(np.array([row[a] for row in listed]) for a in range(3)), basis.sizes)
@@ -55,8 +56,14 @@ def synthetic(orbitals: int, reach: int = 5, seed: int = 0) -> Hamiltonian:
     rows, columns = pairs.element_orbitals
     home = (rows == columns) & ~pairs.cell.any(axis=1)[pairs.element_pair]
     return Hamiltonian(
-        structure, basis, pairs, random(1) * 0.002 + home, random(1), None,
-        np.stack([random(-1) for _ in range(3)]) * 0.1, 26.0,
+        structure,
+        basis,
+        pairs,
+        random(1) * 0.002 + home,
+        random(1),
+        None,
+        np.stack([random(-1) for _ in range(3)]) * 0.1,
+        26.0,
         Provenance(source="benchmark", title="random blocks"),
     )
 
@@ -97,15 +104,21 @@ def main() -> None:
                 run()
                 times[name].append((time.perf_counter() - start) * 1e3 / len(k))
     median = {name: statistics.median(values) for name, values in times.items()}
-    print(f"{len(k)} k-points, matrices {2 * h.basis.n_orbitals} × {2 * h.basis.n_orbitals}, "
-          f"{h.pairs.n_pairs} pairs, {worker_count()} worker(s)")
+    print(
+        f"{len(k)} k-points, matrices {2 * h.basis.n_orbitals} × {2 * h.basis.n_orbitals}, "
+        f"{h.pairs.n_pairs} pairs, {worker_count()} worker(s)"
+    )
     for name, value in median.items():
         print(f"{name:42s} {value:8.3f} ms per k")
     vectors, values = list(median.values())[:2]
-    print(f"ratio, states  / eigh with vectors: "
-          f"{median['Bloch sum + reduction + states'] / vectors:.2f}")
-    print(f"ratio, energies / eigh values only: "
-          f"{median['Bloch sum + reduction + energies'] / values:.2f}")
+    print(
+        f"ratio, states  / eigh with vectors: "
+        f"{median['Bloch sum + reduction + states'] / vectors:.2f}"
+    )
+    print(
+        f"ratio, energies / eigh values only: "
+        f"{median['Bloch sum + reduction + energies'] / values:.2f}"
+    )
 
 
 if __name__ == "__main__":

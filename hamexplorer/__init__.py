@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         gallery,
         gap,
         load,
-        open,  # noqa: A004 - read as hx.open
+        open,
         save,
     )
 

@@ -41,9 +41,7 @@ def build(
 
     ``spin_orbit`` blocks are (3, n_i, n_j). The overlap is 1 on site unless given.
     """
-    basis = Basis(
-        tuple(site.specie.symbol for site in structure), tuple(tuple(s) for s in shells)
-    )
+    basis = Basis(tuple(site.specie.symbol for site in structure), tuple(tuple(s) for s in shells))
     sizes = basis.sizes
     given = [scalar, overlap or {}, exchange or {}, spin_orbit or {}]
     keys: dict[Key, None] = {(i, i, (0, 0, 0)): None for i in range(len(sizes))}
@@ -83,7 +81,9 @@ def chain(
     structure = Structure(Lattice.orthorhombic(a, 15, 15), ["H"], [[0, 0, 0]])
     here, next_ = (0, 0, (0, 0, 0)), (0, 0, (1, 0, 0))
     return build(
-        structure, [[S]], n_electrons,
+        structure,
+        [[S]],
+        n_electrons,
         scalar={here: 0.0, next_: t},
         overlap={next_: s} if s else None,
         exchange={here: field} if field else None,
@@ -100,10 +100,14 @@ def square(
     structure = Structure(Lattice.orthorhombic(3, 3, 20), ["H"], [[0, 0, 0.5]])
     here, x, y = ((0, 0, cell) for cell in ((0, 0, 0), (1, 0, 0), (0, 1, 0)))
     # i Λ sums to −2 Λ[R] sin k for an antisymmetric pair of blocks.
-    coupling = {y: np.array([-rashba, 0, 0]).reshape(3, 1, 1),
-                x: np.array([0, rashba, 0]).reshape(3, 1, 1)}
+    coupling = {
+        y: np.array([-rashba, 0, 0]).reshape(3, 1, 1),
+        x: np.array([0, rashba, 0]).reshape(3, 1, 1),
+    }
     return build(
-        structure, [[S]], n_electrons,
+        structure,
+        [[S]],
+        n_electrons,
         scalar={here: 0.0, x: t, y: t},
         exchange={here: zeeman} if zeeman else None,
         spin_orbit=coupling if rashba else None,
@@ -113,11 +117,12 @@ def square(
 def graphene(t: float = -2.7, kane_mele: float = 0.0, stagger: float = 0.0) -> Hamiltonian:
     """Graphene's p_z bands; Kane–Mele coupling opens 6√3 λ at K, staggering adds ±Δ."""
     structure = Structure(
-        Lattice.from_parameters(2.46, 2.46, 20, 90, 90, 120), ["C", "C"],
+        Lattice.from_parameters(2.46, 2.46, 20, 90, 90, 120),
+        ["C", "C"],
         [[1 / 3, 2 / 3, 0.5], [2 / 3, 1 / 3, 0.5]],
     )
     nearest = [(0, 1, cell) for cell in ((0, 0, 0), (-1, 0, 0), (0, 1, 0))]
-    scalar: dict[Key, ArrayLike] = {key: t for key in nearest}
+    scalar: dict[Key, ArrayLike] = dict.fromkeys(nearest, t)
     scalar |= {(0, 0, (0, 0, 0)): stagger, (1, 1, (0, 0, 0)): -stagger}
     second = {}
     for cell in ((1, 0, 0), (0, 1, 0), (-1, -1, 0)):
@@ -133,7 +138,9 @@ def p_atom(xi: float = 0.6, field: float = 0.0) -> Hamiltonian:
     structure = Structure(Lattice.cubic(10), ["Bi"], [[0, 0, 0]])
     here = (0, 0, (0, 0, 0))
     return build(
-        structure, [[P]], 3.0,
+        structure,
+        [[P]],
+        3.0,
         scalar={here: np.zeros((3, 3))},
         exchange={here: field * np.eye(3)} if field else None,
         # ξ L·S = (ξ/2) L·σ = Σ_a σ_a ⊗ iΛ_a with L_a = −i M_a, M_a = −L_P of the convention below.
@@ -145,10 +152,12 @@ def silicon(xi: float = 0.0) -> Hamiltonian:
     """Slater–Koster sp3 silicon (nearest neighbours), with ξ L·S on the p shells."""
     a = 5.431
     structure = Structure(
-        Lattice([[0, a / 2, a / 2], [a / 2, 0, a / 2], [a / 2, a / 2, 0]]), ["Si", "Si"],
+        Lattice([[0, a / 2, a / 2], [a / 2, 0, a / 2], [a / 2, a / 2, 0]]),
+        ["Si", "Si"],
         [[0, 0, 0], [0.25, 0.25, 0.25]],
     )
-    e_s, e_p, ss, sp, pps, ppp = -4.2, 1.715, -2.08, 2.48, 2.72, -0.72
+    # Chadi and Cohen, Phys. Status Solidi B 68, 405 (1975), per bond.
+    e_s, e_p, ss, sp, pps, ppp = 0.0, 7.2, -2.0325, 2.546, 4.5475, -1.085
     scalar: dict[Key, ArrayLike] = {
         (i, i, (0, 0, 0)): np.diag([e_s, e_p, e_p, e_p]) for i in (0, 1)
     }
@@ -163,13 +172,23 @@ def silicon(xi: float = 0.0) -> Hamiltonian:
     coupling = np.zeros((3, 4, 4))
     coupling[:, 1:, 1:] = xi / 2 * L_P
     return build(
-        structure, [[S, P], [S, P]], 8.0, scalar=scalar,
+        structure,
+        [[S, P], [S, P]],
+        8.0,
+        scalar=scalar,
         spin_orbit={(i, i, (0, 0, 0)): coupling for i in (0, 1)} if xi else None,
     )
 
 
-def random_crystal(n_sites: int, shells: Sequence[Shell], *, seed: int = 0, reach: int = 1,
-                   magnetic: bool = False, planar: bool = False) -> Hamiltonian:
+def random_crystal(
+    n_sites: int,
+    shells: Sequence[Shell],
+    *,
+    seed: int = 0,
+    reach: int = 1,
+    magnetic: bool = False,
+    planar: bool = False,
+) -> Hamiltonian:
     """Random blocks that decay with distance, with an overlap that is positive definite."""
     rng = np.random.default_rng(seed)
     lattice = Lattice.from_parameters(4.0, 4.4, 20.0 if planar else 4.2, 90, 90, 100)
@@ -195,8 +214,13 @@ def random_crystal(n_sites: int, shells: Sequence[Shell], *, seed: int = 0, reac
             scalar[key], overlap[key] = block, metric / 20
             exchange[key], coupling[key] = 0.3 * field, 0.2 * vector + 0 * turn
     return build(
-        structure, [list(shells)] * n_sites, float(2 * (n_sites * size // 3)), scalar=scalar,
-        overlap=overlap, exchange=exchange if magnetic else None, spin_orbit=coupling,
+        structure,
+        [list(shells)] * n_sites,
+        float(2 * (n_sites * size // 3)),
+        scalar=scalar,
+        overlap=overlap,
+        exchange=exchange if magnetic else None,
+        spin_orbit=coupling,
     )
 
 

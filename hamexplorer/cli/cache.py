@@ -12,8 +12,14 @@ from hamexplorer.cli.report import show
 __all__ = ["application"]
 
 application = typer.Typer(
-    help="Look at the cache of computed Hamiltonians, and clear it.", no_args_is_help=True
+    help="Look at the cache of computed Hamiltonians, and clear it.", invoke_without_command=True
 )
+
+
+@application.callback()
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        info()
 
 
 @application.command("info")
@@ -38,7 +44,9 @@ def info(json: Json = False) -> None:
             }
         )
         return
-    print(f"{cache.root}: {len(entries)} entries, {total / 1e6:.1f} of {cache.max_bytes / 1e6:.0f} MB")
+    print(
+        f"{cache.root}: {len(entries)} entries, {total / 1e6:.1f} of {cache.max_bytes / 1e6:.0f} MB"
+    )
     if entries:
         table = Table("key", "MB", "last used (UTC)")
         for entry in entries:

@@ -21,7 +21,7 @@ __all__ = ["Request", "prepare"]
 
 @dataclass(frozen=True)
 class Request:
-    """What a command works on: everything is checked that can be before a calculation."""
+    """What a command works on: a structure, and its Hamiltonian or who computes it."""
 
     structure: Structure
     stored: Hamiltonian | None
@@ -42,7 +42,7 @@ def prepare(given: str, calculation: Calculation) -> Request:
     """Load ``given`` and make the source that ``calculation`` describes.
 
     Raises:
-        HamexplorerError: the input or a setting is wrong, or the engine refuses the structure.
+        HamexplorerError: the input or a setting is wrong.
     """
     threads = set_threads(calculation.threads)
     from hamexplorer.hamiltonian import Hamiltonian
@@ -56,5 +56,4 @@ def prepare(given: str, calculation: Calculation) -> Request:
         return Request(loaded.structure, loaded, None, cached=False)
     if calculation.magmom is not None:
         loaded = apply_moments(loaded, calculation.magmom)
-    source.check(loaded)
     return Request(loaded, None, source, cached=not calculation.no_cache)

@@ -30,7 +30,7 @@ def _version(wanted: bool) -> None:
 
 @application.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001 - typer calls _version
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:

@@ -10,8 +10,9 @@ import typer
 
 from hamexplorer.cli.calculate import prepare
 from hamexplorer.cli.options import Calculation, Json, Quiet, with_calculation
-from hamexplorer.cli.output import checked_output, print_json, print_warnings, written
+from hamexplorer.cli.output import print_json, print_warnings
 from hamexplorer.cli.report import hamiltonian_data, hamiltonian_table, show
+from hamexplorer.files import checked_output, written
 
 __all__ = ["compute"]
 

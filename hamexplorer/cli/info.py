@@ -23,9 +23,7 @@ __all__ = ["info"]
 
 
 def info(
-    given: Annotated[
-        str, typer.Argument(metavar="STRUCTURE|FILE.h5", help="Or gallery:NAME.")
-    ],
+    given: Annotated[str, typer.Argument(metavar="STRUCTURE|FILE.h5", help="Or gallery:NAME.")],
     json: Json = False,
 ) -> None:
     """Tell what a structure is and what computing it would take, or what a file holds."""

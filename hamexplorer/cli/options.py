@@ -22,7 +22,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no s
 _PANEL = "Calculation"
 
 
-def _option(*names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002 - typer's name
+def _option(*names: str, help: str, metavar: str | None = None) -> Any:
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=_PANEL)
 
 
@@ -44,9 +44,9 @@ class Calculation:
     cutoff: Annotated[
         float | None, _option("--cutoff", help="Cutoff of the real-space grid, Ha.")
     ] = None
-    smearing: Annotated[
-        float | None, _option("--smearing", help="Fermi-Dirac width kT, Ha.")
-    ] = None
+    smearing: Annotated[float | None, _option("--smearing", help="Fermi-Dirac width kT, Ha.")] = (
+        None
+    )
     spin: Annotated[
         str | None, _option("--spin", metavar="auto|none|collinear", help="Spin polarisation.")
     ] = None
@@ -63,9 +63,7 @@ class Calculation:
         str | None,
         _option("--precision", metavar="single|double", help="Of the orbitals on the grid."),
     ] = None
-    max_iterations: Annotated[
-        int | None, _option("--max-iterations", help="Of the SCF.")
-    ] = None
+    max_iterations: Annotated[int | None, _option("--max-iterations", help="Of the SCF.")] = None
     max_atoms: Annotated[int | None, _option("--max-atoms", help="Largest cell.")] = None
     memory_limit: Annotated[
         float | None, _option("--memory-limit", help="Refuse to start beyond so many GB.")
@@ -126,7 +124,7 @@ def with_calculation(command: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.Signature([*kept, *options])
     wrapped.__signature__ = signature  # type: ignore[attr-defined]
     wrapped.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
-    del wrapped.__wrapped__  # type: ignore[attr-defined]  # typer would look behind it
+    del wrapped.__wrapped__  # typer would look behind it
     return wrapped
 
 

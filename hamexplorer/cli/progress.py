@@ -57,14 +57,17 @@ def monitored(*, show: bool) -> Iterator[Monitor]:
         with _cancelled_by_interrupt(silent):
             yield silent
         return
+    console = Console(stderr=True)
     progress = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[detail]}", markup=False),
+        console=console,
         transient=True,
+        # in a pipe the lines of the stages are all that remains
+        disable=not (console.is_terminal or console.is_jupyter),
     )
     with progress:
         display = _Display(progress)

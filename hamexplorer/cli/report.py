@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from hamexplorer.errors import SettingsError
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hamexplorer.hamiltonian import Hamiltonian
+    from hamexplorer.properties.bands import BandStructure
 
-__all__ = ["hamiltonian_data", "hamiltonian_table", "show", "structure_data", "structure_table"]
+__all__ = [
+    "bands_data",
+    "bands_table",
+    "hamiltonian_data",
+    "hamiltonian_table",
+    "show",
+    "structure_data",
+    "structure_table",
+]
 
 
 def show(table: Table) -> None:
@@ -101,11 +113,67 @@ def hamiltonian_table(h: Hamiltonian) -> Table:
         ("source", data["title"]),
         ("created", data["created"]),
     ]
-    rows += [(key.replace("_", " "), _short(value)) for key, value in data["results"].items()]
+    rows += [
+        (key.replace("_", " "), _short(value))
+        for key, value in data["results"].items()
+        if not isinstance(value, list | tuple | dict)
+    ]
     if data["timings"]:
         rows.append(("seconds", ", ".join(f"{k} {v:.1f}" for k, v in data["timings"].items())))
     rows += [("warning", text) for text in data["warnings"]]
     return _table(rows)
+
+
+def bands_data(h: Hamiltonian, bands: BandStructure) -> dict[str, Any]:
+    """Fermi level, gap along the path, and splittings (meV) at its named points."""
+    from hamexplorer.properties.gap import gap, splittings
+
+    found_gap = None if bands.fermi.is_metal else asdict(gap(bands))
+    try:
+        found_splittings = [] if h.is_magnetic else [asdict(p) for p in splittings(bands).points]
+    except SettingsError:  # an odd number of electrons: there are no spin pairs at the gap
+        found_splittings = []
+    return {
+        "formula": bands.title,
+        "title": h.provenance.title,
+        "n_kpoints": bands.energies.shape[0],
+        "n_bands": bands.energies.shape[1],
+        "n_electrons": bands.n_electrons,
+        "spin_state": asdict(bands.state),
+        "fermi_eV": bands.fermi.energy,
+        "is_metal": bands.fermi.is_metal,
+        "path": [[index, label] for index, label in bands.path.ticks],
+        "gap_on_path": found_gap,
+        "splittings_meV": found_splittings,
+    }
+
+
+def bands_table(data: Mapping[str, Any]) -> Table:
+    """The same for people."""
+    rows = [
+        ("bands", f"{data['n_bands']} at {data['n_kpoints']} k-points of {data['formula']}"),
+        ("source", data["title"]),
+        ("Fermi level", f"{data['fermi_eV']:.4f} eV"),
+    ]
+    gap = data["gap_on_path"]
+    if gap is None:
+        rows.append(("gap", "none: a metal"))
+    else:
+        kind = "direct" if gap["is_direct"] else "indirect"
+        edges = " → ".join(_place(gap, edge) for edge in ("vbm", "cbm"))
+        rows.append(("gap on path", f"{gap['value']:.4f} eV, {kind}, {edges}"))
+    rows += [
+        (
+            f"splitting at {point['label']}",
+            f"valence {point['valence']:.1f} meV, conduction {point['conduction']:.1f} meV",
+        )
+        for point in data["splittings_meV"]
+    ]
+    return _table(rows)
+
+
+def _place(gap: Mapping[str, Any], edge: str) -> str:
+    return gap[f"{edge}_label"] or "(" + ", ".join(f"{x:.4g}" for x in gap[f"{edge}_k"]) + ")"
 
 
 def _short(value: Any) -> str:
@@ -117,5 +185,5 @@ def _table(rows: Iterable[tuple[str, str]]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(escape(name), escape(value))
     return table

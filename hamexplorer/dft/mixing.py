@@ -28,7 +28,7 @@ class PulayMixer:
     """
 
     def __init__(
-        self, grid: PlaneWaveGrid, step: float = 0.6, screening: float = 0.7, history: int = 8
+        self, grid: PlaneWaveGrid, step: float = 0.7, screening: float = 0.3, history: int = 8
     ) -> None:
         squared = grid.squared.clone()
         smallest = float(squared.reshape(-1)[1:].min())

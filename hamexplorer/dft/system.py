@@ -16,6 +16,7 @@ from pymatgen.core import Structure
 
 from hamexplorer.dft.basis_sets import AtomicShells, atomic_shells, valence_charge
 from hamexplorer.dft.settings import DftSettings
+from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Basis
 from hamexplorer.structures.slab import slab_geometry
 from hamexplorer.units import BOHR_ANGSTROM
@@ -35,6 +36,8 @@ class CrystalSystem:
         positions: (n_atoms, 3), Cartesian.
         symbols: element of every atom.
         moments: initial magnetic moment of every atom, µB, or None for a spinless calculation.
+        image_shift: how many times the user's vacuum vector was added to each atom to bring the
+            layer together, (n_atoms,); zero without vacuum.
         vacuum_axis: index of the non-periodic vector, or None.
         basis_name: registry name of the basis.
     """
@@ -43,6 +46,7 @@ class CrystalSystem:
     positions: NDArray[np.float64]
     symbols: tuple[str, ...]
     moments: NDArray[np.float64] | None
+    image_shift: NDArray[np.int64]
     vacuum_axis: int | None
     basis_name: str
 
@@ -104,19 +108,19 @@ def crystal_system(structure: Structure, settings: DftSettings) -> CrystalSystem
         if slab is not None:
             vacuum_axis = slab.axis
         elif settings.electrostatics == "slab":
-            from hamexplorer.errors import SettingsError
-
             raise SettingsError(
                 "electrostatics 'slab' needs one direction with at least 7 Å of vacuum; "
                 "this structure has none."
             )
+    image_shift = np.zeros(len(structure), dtype=np.int64)
     if vacuum_axis is not None:
-        lattice, positions = _boxed(lattice, positions, vacuum_axis)
+        lattice, positions, image_shift = _boxed(lattice, positions, vacuum_axis)
     return CrystalSystem(
         lattice=lattice,
         positions=positions,
         symbols=tuple(site.specie.symbol for site in structure),
         moments=_moments(structure, settings),
+        image_shift=image_shift,
         vacuum_axis=vacuum_axis,
         basis_name=settings.basis,
     )
@@ -124,7 +128,7 @@ def crystal_system(structure: Structure, settings: DftSettings) -> CrystalSystem
 
 def _boxed(
     lattice: NDArray[np.float64], positions: NDArray[np.float64], axis: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Box along the normal; atoms of one layer brought together and centred in it."""
     others = [a for a in range(3) if a != axis]
     normal = np.cross(lattice[others[0]], lattice[others[1]])
@@ -138,16 +142,15 @@ def _boxed(
     gaps = np.diff(np.append(order, order[0] + period))
     start = order[(gaps.argmax() + 1) % len(order)]
     wrapped = start + (height - start + 1e-9) % period - 1e-9
-    shift = np.rint((wrapped - height) / period)
-    if np.any(shift != shift[0]):
-        # the layer crosses the cell's face: its atoms belong to different images
-        positions = positions + np.outer(shift - shift[0], lattice[axis])
+    shift = np.rint((wrapped - height) / period).astype(np.int64)
+    shift -= shift[0]
+    positions = positions + np.outer(shift, lattice[axis])
     height = positions @ normal
     length = height.max() - height.min() + 2 * SLAB_MARGIN
     box = lattice.copy()
     box[axis] = length * normal
     centre = (height.max() + height.min()) / 2
-    return box, positions + (length / 2 - centre) * normal
+    return box, positions + (length / 2 - centre) * normal, shift
 
 
 def _moments(structure: Structure, settings: DftSettings) -> NDArray[np.float64] | None:

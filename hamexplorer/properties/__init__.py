@@ -1,0 +1,51 @@
+"""Properties: a Hamiltonian and parameters in, a small frozen result out."""
+
+from hamexplorer.properties.bands import BandStructure, MeshBands, band_structure, bands_on_mesh
+from hamexplorer.properties.derivative import BlochDerivative, bloch_derivative
+from hamexplorer.properties.dos import DensityOfStates, density_of_states
+from hamexplorer.properties.fermi import FermiLevel, FermiSolver, fermi_level
+from hamexplorer.properties.gap import Gap, Splitting, Splittings, gap, splittings
+from hamexplorer.properties.masses import EffectiveMass, effective_masses, masses_dataframe
+from hamexplorer.properties.mesh import KMesh, automatic_mesh
+from hamexplorer.properties.solver import BandSolver, BandStates
+from hamexplorer.properties.velocity import GroupVelocity, group_velocity
+from hamexplorer.properties.weights import (
+    GROUPINGS,
+    OrbitalGroups,
+    band_weights,
+    orbital_groups,
+    spin_expectation,
+)
+
+__all__ = [
+    "GROUPINGS",
+    "BandSolver",
+    "BandStates",
+    "BandStructure",
+    "BlochDerivative",
+    "DensityOfStates",
+    "EffectiveMass",
+    "FermiLevel",
+    "FermiSolver",
+    "Gap",
+    "GroupVelocity",
+    "KMesh",
+    "MeshBands",
+    "OrbitalGroups",
+    "Splitting",
+    "Splittings",
+    "automatic_mesh",
+    "band_structure",
+    "band_weights",
+    "bands_on_mesh",
+    "bloch_derivative",
+    "density_of_states",
+    "effective_masses",
+    "fermi_level",
+    "gap",
+    "group_velocity",
+    "masses_dataframe",
+    "orbital_groups",
+    "spin_expectation",
+    "splittings",
+]

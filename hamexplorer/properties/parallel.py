@@ -86,7 +86,9 @@ def _shared_pool() -> ThreadPoolExecutor:
             previous = torch.get_num_threads()
             count = worker_count()
             _pool = ThreadPoolExecutor(
-                count, thread_name_prefix="hamexplorer-k", initializer=torch.set_num_threads,
+                count,
+                thread_name_prefix="hamexplorer-k",
+                initializer=torch.set_num_threads,
                 initargs=(1,),
             )
             # torch's count belongs to each thread but is inherited by new ones: start the

@@ -23,11 +23,11 @@ from filelock import FileLock, Timeout
 from pymatgen.core import Structure
 
 from hamexplorer.errors import CacheError, HamexplorerError
+from hamexplorer.files import TEMPORARY_MARK, replacing
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian, save_hamiltonian
 from hamexplorer.hamiltonian.hdf5 import VERSION
 from hamexplorer.progress import Monitor
 from hamexplorer.provenance import package_versions, structure_hash
-from hamexplorer.sources.atomic import TEMPORARY_MARK, replacing
 from hamexplorer.sources.protocol import Source
 
 __all__ = ["CACHE_DIR_VARIABLE", "CacheEntry", "HamiltonianCache", "default_cache_root"]
@@ -108,6 +108,7 @@ class HamiltonianCache:
         with suppress(HamexplorerError):  # a damaged entry is dealt with below, under the lock
             stored = self._read(key)
         if stored is not None:
+            monitor.report("Reading", 1.0, "from the cache")
             return stored
         source.check(structure)
         try:
@@ -199,7 +200,7 @@ class HamiltonianCache:
                 lock.acquire(timeout=_POLL_SECONDS, poll_interval=_POLL_SECONDS / 4)
                 return lock
             except Timeout:
-                monitor.report("waiting", 0.0, "another process is computing this structure")
+                monitor.report("Waiting", 0.0, "another process is computing this structure")
 
     def clean(self) -> int:
         """Remove temporary files that killed processes left; how many."""

@@ -84,7 +84,7 @@ class FileSource:
 
     def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
         """The stored Hamiltonian, if it is that of ``structure``."""
-        (monitor or Monitor()).report("reading", 0.0, self.path.name)
+        (monitor or Monitor()).report("Reading", 0.0, self.path.name)
         self.check(structure)
         return self.hamiltonian
 

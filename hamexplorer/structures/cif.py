@@ -10,13 +10,20 @@ import numpy as np
 from pymatgen.core import Element, Lattice, Structure
 from pymatgen.io.cif import CifParser, str2float
 
-from hamexplorer.errors import FileFormatError, StructureError
+from hamexplorer.errors import FileFormatError, ResourceLimitError, StructureError
 from hamexplorer.structures.checks import MIN_DISTANCE
 
 __all__ = ["read_cif"]
 
 _CELL_KEYS = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-_NOT_ATOMS = {".", "?"}
+_OPERATION_KEYS = (
+    "_space_group_symop_operation_xyz",
+    "_space_group_symop_magn_operation_xyz",
+    "_symmetry_equiv_pos_as_xyz",
+)
+_UNSTATED = {".", "?"}
+_MAX_ROWS = 3000
+_MAX_IMAGES = 20_000
 
 
 def read_cif(text: str, name: str) -> Structure:
@@ -63,6 +70,7 @@ def _check_block(data: Any, name: str) -> None:
             f"{name}: no complete loop of atoms (truncated?); a loop with _atom_site_fract_x, "
             "_atom_site_fract_y and _atom_site_fract_z is needed."
         )
+    _check_cost(data, len(columns[0]), name)
     coords = np.array(
         [
             [_number(value, f"_atom_site_fract_{axis}", name) for value in column]
@@ -75,6 +83,22 @@ def _check_block(data: Any, name: str) -> None:
     _check_symbols(data, labels, name)
     _check_occupancies(data, labels, name)
     _check_coincident(data, labels, coords, name)
+
+
+def _check_cost(data: Any, rows: int, name: str) -> None:
+    """Refuse what would keep pymatgen busy for minutes.
+
+    It compares every image of every atom with all atoms: 0.6 s at 2000 rows without symmetry.
+    """
+    operations = max(
+        len(data[key]) if isinstance(data.get(key), list) else 1 for key in _OPERATION_KEYS
+    )
+    if rows > _MAX_ROWS or rows * operations > _MAX_IMAGES:
+        raise ResourceLimitError(
+            f"{name}: a CIF of {rows} atoms under {operations} symmetry operations; at most "
+            f"{_MAX_ROWS} atoms and {_MAX_IMAGES} images are read. Give a smaller cell, or a "
+            "POSCAR or extxyz file."
+        )
 
 
 def _check_symbols(data: Any, labels: list[str], name: str) -> None:
@@ -102,7 +126,7 @@ def _check_occupancies(data: Any, labels: list[str], name: str) -> None:
     if not isinstance(values, list):
         return
     for label, value in zip(labels, values, strict=True):
-        if value in _NOT_ATOMS:
+        if value in _UNSTATED:
             continue
         occupancy = _number(value, "_atom_site_occupancy", name)
         if abs(occupancy - 1.0) > 1e-3:

@@ -97,7 +97,7 @@ def safe_filename(filename: str) -> str:
 
 
 def _text(source: Any, name: str, named: bool, max_bytes: int) -> tuple[str, str]:
-    if isinstance(source, str) and ("\n" in source or source.lstrip().startswith("{")):
+    if isinstance(source, str) and _is_text(source):
         # Characters are at most as many as bytes: the cheap test goes first.
         too_long = len(source) > max_bytes
         size = len(source) if too_long else len(source.encode("utf-8", "replace"))
@@ -116,6 +116,11 @@ def _text(source: Any, name: str, named: bool, max_bytes: int) -> tuple[str, str
     name = name if named else path.name or str(path)
     raw = _file_bytes(path, name, max_bytes)
     return _decoded(raw, name), name
+
+
+def _is_text(source: str) -> bool:
+    """A file's content rather than its path (an empty box in a form is empty content)."""
+    return "\n" in source or not source.strip() or source.lstrip().startswith("{")
 
 
 def _file_bytes(path: Path, name: str, max_bytes: int) -> bytes:

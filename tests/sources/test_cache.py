@@ -13,10 +13,10 @@ import pytest
 from chain import ChainSource, chain_hamiltonian, chain_structure
 
 from hamexplorer.errors import CalculationCancelled, ConvergenceError, StructureError
+from hamexplorer.files import replacing
 from hamexplorer.hamiltonian import save_hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.sources import FileSource, HamiltonianCache, compute, default_cache_root
-from hamexplorer.sources.atomic import replacing
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_waiting_for_another_can_be_cancelled(cache: HamiltonianCache) -> None:
         patient.cancel()
         with pytest.raises(CalculationCancelled):
             slow.result(timeout=5)
-    assert stages == ["waiting"] * len(stages)
+    assert stages == ["Waiting"] * len(stages)
     assert second.calls == 0
     assert cache.entries() == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
@@ -38,7 +38,7 @@ def layer(a: float, b: float, gamma: float, c: float = 15.0) -> Structure:
 def test_a_slab_is_found_along_any_axis_and_across_the_cell_boundary(
     mos2: Structure, order: tuple[int, ...], axis: int, shift: float
 ) -> None:
-    moved = Structure(mos2.lattice, mos2.species, mos2.frac_coords + [0, 0, shift])
+    moved = Structure(mos2.lattice, mos2.species, mos2.frac_coords + np.array([0, 0, shift]))
     slab = slab_geometry(permuted(moved, order))
     assert slab is not None
     assert slab.axis == axis
@@ -133,6 +133,7 @@ def test_symmetry_of_a_monolayer_and_of_its_bulk_like_neighbours(
     st.integers(-2, 2),
     st.tuples(*[st.floats(-2, 2)] * 3),
 )
+@example((2, 1), 1, (0.0, 0.0, 0.45))
 def test_the_primitive_slab_is_the_same_from_every_supercell(
     size: tuple[int, int], shear: int, shift: tuple[float, ...]
 ) -> None:
@@ -141,7 +142,7 @@ def test_the_primitive_slab_is_the_same_from_every_supercell(
         ["Mo", "S", "S"],
         [[1 / 3, 2 / 3, 0.5], [2 / 3, 1 / 3, 0.604], [2 / 3, 1 / 3, 0.396]],
     )
-    cell = Structure(mos2.lattice, mos2.species, mos2.frac_coords + np.array(shift))
+    cell = Structure(mos2.lattice, mos2.species, (mos2.frac_coords + np.array(shift)) % 1.0)
     cell.make_supercell([[size[0], shear, 0], [0, size[1], 0], [0, 0, 1]], to_unit_cell=False)
     primitive = standard_primitive(cell)
     check_structure(primitive)
@@ -187,13 +188,13 @@ def test_huge_and_tiny_cells_are_checked_at_once() -> None:
     check_structure(Structure(Lattice.cubic(1e5), ["H", "H"], [[0, 0, 0], [0, 0, 1e-5]]))
     with pytest.raises(StructureError, match="no volume"):
         check_structure(Structure(Lattice.cubic(1e-4), ["H"], [[0, 0, 0]]))
-    with pytest.raises(StructureError, match=r"0\.1000? Å|0\.100 Å apart"):
+    with pytest.raises(StructureError, match=r"0\.100 Å apart"):
         check_structure(Structure(Lattice.cubic(10), ["H", "He"], [[0, 0, 0.995], [0, 0, 0.005]]))
 
 
 def test_many_coincident_atoms_name_two_different_ones() -> None:
     pile = Structure(Lattice.cubic(5), ["H"] * 4, [[0, 0, 0]] * 4)
-    with pytest.raises(StructureError, match="are 0.000 Å apart") as caught:
+    with pytest.raises(StructureError, match=r"are 0\.000 Å apart") as caught:
         check_structure(pile)
     words = str(caught.value).split()
     numbers = [words[i + 1] for i, word in enumerate(words) if word == "atom"]

@@ -11,6 +11,9 @@ export function direction(theta, phi) {
     Math.sin(t) * Math.cos(p), Math.sin(t) * Math.sin(p), Math.cos(t));
 }
 
+// Length in Å of the central arrow if none is asked for: it stands out of the atoms.
+export const arrowLength = ({ radius }) => Math.max(2.4, Math.min(0.7 * radius, 5), 0.15 * radius);
+
 // One arrow along +y from 0 to 1 is a shaft and a head; both are scaled when placed.
 class Arrow {
   constructor(materials) {
@@ -61,14 +64,14 @@ export class SpinArrows {
     if (magnetic.length) {
       const largest = Math.max(...magnetic.map((m) => m.vector.length()));
       for (const { at, vector, radius } of magnetic) {
-        const span = (length || 2.6) * (vector.length() / largest) + 2 * radius;
+        const span = (length || 1.5) * (vector.length() / largest) + 2 * radius;
         const along = vector.clone().normalize();
         this.#add(at.clone().addScaledVector(along, -span / 2), along, span, 0.11);
       }
       return;
     }
     const centre = new THREE.Vector3(...scene.center);
-    const span = length || Math.min(Math.max(0.75 * scene.radius, 2.4), 9);
+    const span = length || arrowLength(scene);
     const tip = this.#add(centre, dial, span, 0.035 * span + 0.03);
     this.tips.push({ at: tip.addScaledVector(dial, 0.06 * span + 0.2), text: "M" });
   }
@@ -122,8 +125,8 @@ export class SpinArrows {
 export class Triad {
   constructor() {
     this.scene = new THREE.Scene();
-    this.scene.add(new THREE.HemisphereLight(0xffffff, 0x8891a0, 2.6));
-    this.camera = new THREE.OrthographicCamera(-1.35, 1.35, 1.35, -1.35, 0.1, 10);
+    this.scene.add(new THREE.HemisphereLight(0xffffff, 0xd0d4da, 3.6));
+    this.camera = new THREE.OrthographicCamera(-1.3, 1.3, 1.3, -1.3, 0.1, 10);
     this.materials = [0, 1, 2].map(() => new THREE.MeshStandardMaterial({ roughness: 0.5 }));
     this.arrows = this.materials.map((material) => new Arrow([material]));
     for (const arrow of this.arrows) this.scene.add(arrow.group);
@@ -133,7 +136,7 @@ export class Triad {
   update(lattice) {
     this.ends = lattice.map((vector, i) => {
       const along = new THREE.Vector3(...vector).normalize();
-      this.arrows[i].place(new THREE.Vector3(), along, 0.88, 0.05);
+      this.arrows[i].place(new THREE.Vector3(), along, 0.9, 0.055);
       return along.multiplyScalar(1.12);
     });
     for (const arrow of this.arrows) arrow.group.visible = lattice.length === 3;

@@ -6,6 +6,9 @@ import { LineSegmentsGeometry } from "three/addons/lines/LineSegmentsGeometry.js
 
 const Y = new THREE.Vector3(0, 1, 0);
 
+// Segments of a round body: fewer the more bodies share the window, each being smaller on it.
+const facets = (count, most) => Math.max(8, Math.round(most / Math.max(1, (count / 120) ** 0.5)));
+
 const surface = () => new THREE.MeshStandardMaterial({ roughness: 0.42, metalness: 0.0 });
 
 export class Crystal {
@@ -16,7 +19,7 @@ export class Crystal {
     this.edges = null;
     this.scene = null;
     this.selectMaterial = new THREE.MeshBasicMaterial({ side: THREE.BackSide });
-    this.edgeMaterial = new LineMaterial({ linewidth: 1.3, transparent: true, opacity: 0.5 });
+    this.edgeMaterial = new LineMaterial({ linewidth: 1.3, transparent: true, opacity: 0.42 });
   }
 
   build(scene) {
@@ -30,7 +33,7 @@ export class Crystal {
 
   #spheres(atoms) {
     const count = atoms.site.length;
-    const fine = count <= 300 ? 48 : count <= 2000 ? 28 : 16;
+    const fine = facets(count, 44);
     const mesh = new THREE.InstancedMesh(
       new THREE.SphereGeometry(1, fine, Math.round(fine * 0.66)), surface(), count);
     const matrix = new THREE.Matrix4();
@@ -47,7 +50,7 @@ export class Crystal {
   #cylinders(sticks) {
     const count = sticks.color.length;
     const mesh = new THREE.InstancedMesh(
-      new THREE.CylinderGeometry(1, 1, 1, count <= 2000 ? 20 : 10, 1, true), surface(), count);
+      new THREE.CylinderGeometry(1, 1, 1, facets(count / 4, 20), 1, true), surface(), count);
     const [from, to, axis, mid, scale] = Array.from({ length: 5 }, () => new THREE.Vector3());
     const turn = new THREE.Quaternion();
     const matrix = new THREE.Matrix4();

@@ -15,7 +15,7 @@ export class Labels {
     this.ratio = ratio;
   }
 
-  // `items`: {x, y, text, color, size, weight, style} in CSS pixels, drawn in order.
+  // `items`: {x, y, text, color, size, weight, style, alpha} in CSS pixels, drawn in order.
   draw(items, halo) {
     const pen = this.context;
     pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
@@ -23,8 +23,9 @@ export class Labels {
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     pen.lineJoin = "round";
-    for (const { x, y, text, color, size = 13, weight = 500, style = "normal" } of items) {
+    for (const { x, y, text, color, size = 13, weight = 500, style = "normal", alpha = 1 } of items) {
       pen.font = `${style} ${weight} ${size}px system-ui, -apple-system, "Segoe UI", sans-serif`;
+      pen.globalAlpha = alpha;
       pen.lineWidth = 3.5;
       pen.strokeStyle = halo;
       pen.strokeText(text, x, y);

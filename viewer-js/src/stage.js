@@ -2,13 +2,14 @@
 import * as THREE from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
-import { SpinArrows, Triad } from "./arrows.js";
+import { SpinArrows, Triad, arrowLength } from "./arrows.js";
 import { Crystal } from "./crystal.js";
 import { Labels } from "./labels.js";
 import { THEMES } from "./theme.js";
 
-const FOV = 24; // degrees; a long lens: nearly parallel edges, still a sense of depth
-const TRIAD_SIZE = 92; // CSS pixels
+const FOV = 18; // degrees; a long lens: nearly parallel edges, still a sense of depth
+const TRIAD_SIZE = 118; // CSS pixels
+const FIRST_VIEW = new THREE.Vector3(-0.34, -1, 0.44); // off every axis of the usual cells
 const TURN = Math.PI / 36; // one press of an arrow key
 
 export class Stage {
@@ -48,7 +49,7 @@ export class Stage {
 
   // Lights ride on the camera: the side that is looked at is always the lit one.
   #light() {
-    this.hemisphere = new THREE.HemisphereLight(0xffffff, 0x9aa4b5, 1.5);
+    this.hemisphere = new THREE.HemisphereLight(0xffffff, 0xb9b2a8, 1.6);
     const key = new THREE.DirectionalLight(0xffffff, 2.0);
     key.position.set(-1.2, 1.8, 2.2);
     const fill = new THREE.DirectionalLight(0xdfe9ff, 0.6);
@@ -107,12 +108,12 @@ export class Stage {
     const { lattice, center } = this.scene;
     const axis = "abc".indexOf(view);
     const out = axis >= 0 && lattice.length === 3
-      ? new THREE.Vector3(...lattice[axis]) : new THREE.Vector3(0.42, -1, 0.36);
+      ? new THREE.Vector3(...lattice[axis]) : FIRST_VIEW.clone();
     out.normalize();
-    // Looking down z exactly, the orbit's azimuth is what keeps x to the right.
-    if (Math.hypot(out.x, out.y) < 1e-3) out.set(0, -1e-5, Math.sign(out.z)).normalize();
+    // Straight down z the orbit would have no azimuth: a thousandth aside keeps x to the right.
+    if (Math.hypot(out.x, out.y) < 1e-3) out.set(0, -1e-3, Math.sign(out.z)).normalize();
     this.controls.target.set(...center);
-    this.camera.position.copy(this.controls.target).addScaledVector(out, this.#distance());
+    this.camera.position.copy(this.controls.target).addScaledVector(out, this.#fit(out));
     this.#settle();
   }
 
@@ -123,6 +124,25 @@ export class Stage {
     return (1.06 * this.scene.radius) / Math.sin(narrow);
   }
 
+  // How far away along `out` every atom and the arrow are just inside the window.
+  #fit(out) {
+    const right = new THREE.Vector3().crossVectors(this.camera.up, out).normalize();
+    const up = new THREE.Vector3().crossVectors(out, right);
+    const high = Math.tan(THREE.MathUtils.degToRad(FOV / 2)) * 0.93;
+    const wide = high * this.camera.aspect;
+    const { atoms, center } = this.scene;
+    const from = new THREE.Vector3(...center);
+    let distance = (arrowLength(this.scene) + 0.8) / high;
+    const at = new THREE.Vector3();
+    atoms.radius.forEach((radius, i) => {
+      at.fromArray(atoms.position, 3 * i).sub(from);
+      const near = at.dot(out);
+      distance = Math.max(distance,
+        near + (Math.abs(at.dot(right)) + radius) / wide, near + (Math.abs(at.dot(up)) + radius) / high);
+    });
+    return Math.max(distance, 3);
+  }
+
   #settle() {
     this.controls.minDistance = 1.5;
     this.controls.maxDistance = 12 * this.#distance();
@@ -131,7 +151,7 @@ export class Stage {
   }
 
   cameraState() {
-    const round = (vector) => vector.toArray().map((x) => Math.round(x * 1e4) / 1e4);
+    const round = (vector) => vector.toArray().map((x) => Math.round(x * 1e5) / 1e5);
     return { position: round(this.camera.position), target: round(this.controls.target) };
   }
 
@@ -239,6 +259,7 @@ export class Stage {
           ...at, text: sites.label[site], color: this.theme.text, size: 12.5, weight: 600 });
       });
       items.sort((one, two) => two.depth - one.depth);
+      items.forEach((item, rank) => { item.alpha = 0.45 + (0.55 * (rank + 1)) / items.length; });
     }
     for (const { at, text } of this.spin.tips) {
       items.push({

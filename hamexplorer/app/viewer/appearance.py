@@ -15,8 +15,8 @@ BOND_RADIUS = 0.11
 _BALL = 0.4  # of the covalent radius: bonds stay visible between the atoms
 _SMALLEST = 0.22  # Å
 # CIE luminance Y of the palest and the darkest colour that stand out on white and on near-black
-# pages (L* = 88 and 38). Jmol's hydrogen is pure white, its sulphur nearly so in lightness.
-_PALEST = 0.72
+# pages (L* = 92 and 38). Jmol's hydrogen is pure white, its sulphur nearly so in lightness.
+_PALEST = 0.80
 _DARKEST = 0.10
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear sRGB, IEC 61966-2-1
 
@@ -25,7 +25,7 @@ def element_color(atomic_number: int) -> str:
     """Jmol's colour of an element as ``#rrggbb``, kept visible on light and dark pages.
 
     The hue is Jmol's; linear RGB is scaled down, or mixed with white, until the luminance lies
-    between 0.10 and 0.72. Atomic numbers without a colour get grey.
+    between 0.10 and 0.80. Atomic numbers without a colour get grey.
     """
     known = 0 < atomic_number < len(jmol_colors)
     rgb = np.asarray(jmol_colors[atomic_number] if known else (0.55, 0.55, 0.55), dtype=float)

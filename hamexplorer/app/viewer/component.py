@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import param
+from bokeh.embed.bundle import extension_dirs
 from panel.custom import AnyWidgetComponent
-from panel.io.resources import extension_dirs
 from pymatgen.core import Structure
 
 from hamexplorer.app.viewer.bonds import Bonds, Image
@@ -52,7 +52,7 @@ class CrystalViewer(AnyWidgetComponent):
         atoms), ``shift``, ``ctrl``, ``alt``, and for an atom ``label``, ``element``, ``image``
         (lattice translation), ``position`` (Å).""",
     )
-    view = param.Selector(
+    view: param.Selector = param.Selector(
         default="",
         objects=["", "a", "b", "c", "reset"],
         doc="Set to look along a lattice vector or to reset; empties itself when done.",

@@ -68,7 +68,7 @@ def toolkit_scene(structure: Structure, bonds: Bonds, placement: Placement) -> S
             "display_radius": [element_radius(site.specie.Z) for site in structure],
         },
     )
-    graph = StructureGraph.from_empty_graph(bare)
+    graph: Any = StructureGraph.from_empty_graph(bare)
     for i, j, image in bonds.edges():
         graph.add_edge(i, j, from_jimage=(0, 0, 0), to_jimage=image, warn_duplicates=False)
     drawn = set(placement.atoms)
@@ -82,9 +82,10 @@ def toolkit_scene(structure: Structure, bonds: Bonds, placement: Placement) -> S
 def scene_from_toolkit(scene: dict[str, Any], structure: Structure) -> dict[str, Any]:
     """Atoms, half bonds and palette of a crystal-toolkit Scene's JSON (``Scene.to_json()``).
 
-    ``structure`` is the crystal shown; it tells each atom's lattice translation. Reads spheres (positions, colour, radius, the site's index in ``_meta``) and
-    cylinders; other primitives are the viewer's own business. Arrays of numpy are accepted where
-    JSON would have lists. Raises :class:`SettingsError` if there are no spheres.
+    ``structure`` is the crystal shown; it tells each atom's lattice translation. Spheres are read
+    (positions, colour, radius, the site's index in ``_meta``) and cylinders; other primitives are
+    left to the viewer. Arrays of numpy are accepted where JSON would have lists. Raises
+    :class:`SettingsError` if there are no spheres.
     """
     spheres = [one for one in _primitives(scene) if one.get("type") == "spheres"]
     cylinders = [one for one in _primitives(scene) if one.get("type") == "cylinders"]
@@ -119,7 +120,7 @@ def scene_from_toolkit(scene: dict[str, Any], structure: Structure) -> dict[str,
 
 
 def _primitives(scene: dict[str, Any]) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for one in scene.get("contents", ()):
         found += _primitives(one) if "contents" in one else [one]
     return found

@@ -1,0 +1,284 @@
+"""The Python interface for notebooks and scripts, as ``import hamexplorer as hx``.
+
+s = hx.load("MoS2.cif")            # or hx.gallery("mos2-1h")
+h = hx.compute(s)
+hx.bands(h, soc=1.0).plot()
+hx.save(h, "MoS2.h5"); h = hx.open("MoS2.h5")
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from ase import Atoms
+from pymatgen.core import Structure
+
+from hamexplorer.errors import SettingsError
+from hamexplorer.files import checked_output, written
+from hamexplorer.hamiltonian import Hamiltonian, SpinState, save_hamiltonian
+from hamexplorer.progress import Monitor
+from hamexplorer.properties.bands import BandStructure, band_structure, bands_on_mesh
+from hamexplorer.properties.dos import density_of_states
+from hamexplorer.properties.gap import Gap
+from hamexplorer.properties.gap import gap as gap_of
+from hamexplorer.properties.weights import Grouping
+from hamexplorer.sources import FileSource, HamiltonianCache, Source
+from hamexplorer.sources import compute as compute_hamiltonian
+from hamexplorer.structures.gallery import entries, load_gallery
+from hamexplorer.structures.kpath import KPath, path_from_text, standard_path
+from hamexplorer.structures.load import load_structure
+from hamexplorer.views import BandsView, DosView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hamexplorer.app.notebook import Explorer
+
+__all__ = [
+    "BandsView",
+    "DosView",
+    "Explorer",
+    "Hamiltonian",
+    "SpinState",
+    "bands",
+    "compute",
+    "dos",
+    "explore",
+    "gallery",
+    "gap",
+    "load",
+    "open",
+    "save",
+]
+
+Crystal = Structure | Atoms | str | os.PathLike[str] | bytes
+
+
+def load(source: Crystal, *, filename: str | None = None, primitive: bool = False) -> Structure:
+    """A crystal from a file, its text or bytes, a pymatgen ``Structure`` or an ASE ``Atoms``.
+
+    ``filename`` names texts and bytes in messages; ``primitive`` reduces to the standard
+    primitive cell.
+
+    Raises:
+        StructureError: it is no computable crystal.
+        FileFormatError: it cannot be read.
+        ResourceLimitError: it is too large.
+    """
+    return load_structure(source, filename=filename, primitive=primitive)
+
+
+@overload
+def gallery(name: str) -> Structure: ...
+
+
+@overload
+def gallery(name: None = None) -> pd.DataFrame: ...
+
+
+def gallery(name: str | None = None) -> Structure | pd.DataFrame:
+    """A shipped structure by name (``mos2-1h``), or the table of them all.
+
+    Raises:
+        StructureError: there is none of that name; near ones are named.
+    """
+    if name is not None:
+        return load_gallery(name)
+    import pandas as pd
+
+    columns = ["name", "title", "formula", "family", "look_at", "reference"]
+    return pd.DataFrame([asdict(entry) for entry in entries()])[columns].set_index("name")
+
+
+def compute(
+    structure: Crystal,
+    source: Source | str | None = None,
+    *,
+    cache: HamiltonianCache | bool = True,
+    progress: bool | None = None,
+    monitor: Monitor | None = None,
+    **settings: Any,
+) -> Hamiltonian:
+    """The Hamiltonian of a crystal, from the disk cache or computed and stored there.
+
+    Args:
+        structure: what :func:`load` takes.
+        source: ``dft`` (default), another name, or a source object.
+        cache: False: neither read nor write the disk cache.
+        progress: show a bar; None: in a terminal or notebook only.
+        monitor: told the progress instead; can cancel from another thread.
+        settings: of the source, for ``dft`` the fields of
+            :class:`~hamexplorer.dft.settings.DftSettings`: ``kmesh=(6, 6, 1)``.
+
+    Raises:
+        HamexplorerError: bad input or settings, an element that is not covered, too large, or
+            not converged; the message says which.
+        CalculationCancelled: stopped by ``monitor`` or Ctrl-C.
+    """
+    crystal = load_structure(structure)
+    if monitor is not None:
+        return compute_hamiltonian(crystal, source, cache=cache, monitor=monitor, **settings)
+    from hamexplorer.cli.progress import monitored
+
+    show = _interactive() if progress is None else progress
+    with monitored(show=show) as own:
+        return compute_hamiltonian(crystal, source, cache=cache, monitor=own, **settings)
+
+
+def bands(
+    h: Hamiltonian | Crystal,
+    path: KPath | str | None = None,
+    *,
+    soc: float = 1.0,
+    theta: float = 0.0,
+    phi: float = 0.0,
+    exchange: float = 1.0,
+    spacing: float = 0.03,
+    weights: Grouping | None = None,
+    spin: bool = False,
+) -> BandsView:
+    """Bands along a path, with ``.plot()``, ``.to_dataframe()``, ``.save(path)``.
+
+    Args:
+        h: a Hamiltonian; a crystal is computed first, with default settings.
+        path: ``"G-M-K-G"``, a :class:`~hamexplorer.structures.kpath.KPath`, or the lattice's own.
+        soc: spin-orbit strength λ; 0 off, 1 nature's.
+        theta: polar angle of the magnetisation from z, degrees.
+        phi: its azimuth from x, degrees.
+        exchange: factor on the exchange field.
+        spacing: of the k-points, 1/Å.
+        weights: also give every state's weights on groups of orbitals: ``element``, …
+        spin: also give every state's spin expectation value.
+
+    Raises:
+        SettingsError: a parameter is out of range, or the path names an unknown point.
+    """
+    hamiltonian = _hamiltonian(h)
+    state = SpinState(soc, theta, phi, exchange)
+    return BandsView(
+        band_structure(
+            hamiltonian, _path(hamiltonian, path, spacing), state, weights=weights, spin=spin
+        )
+    )
+
+
+def dos(
+    h: Hamiltonian | Crystal,
+    *,
+    soc: float = 1.0,
+    theta: float = 0.0,
+    phi: float = 0.0,
+    exchange: float = 1.0,
+    mesh: tuple[int, int, int] | None = None,
+    method: Literal["tetrahedron", "gaussian"] = "tetrahedron",
+    broadening: float = 0.05,
+    energy_range: tuple[float, float] | None = None,
+    step: float = 0.01,
+    groups: Grouping | None = None,
+) -> DosView:
+    """Density of states, total and by groups of orbitals; arguments as :func:`bands`' and
+    :func:`hamexplorer.properties.dos.density_of_states`'.
+
+    Raises:
+        SettingsError: a parameter is out of range.
+    """
+    return DosView(
+        density_of_states(
+            _hamiltonian(h),
+            SpinState(soc, theta, phi, exchange),
+            mesh=mesh,
+            method=method,
+            broadening=broadening,
+            energy_range=energy_range,
+            step=step,
+            groups=groups,
+        )
+    )
+
+
+def gap(
+    h: Hamiltonian | Crystal | BandsView,
+    *,
+    soc: float = 1.0,
+    theta: float = 0.0,
+    phi: float = 0.0,
+    exchange: float = 1.0,
+    mesh: tuple[int, int, int] | None = None,
+) -> Gap:
+    """The band gap over the standard path and a mesh: value, kind and place of both edges.
+
+    Given the view of bands that were computed already, the gap along their path.
+
+    Raises:
+        SettingsError: a parameter is out of range, or the electrons fill no whole bands.
+    """
+    if isinstance(h, BandsView):
+        return h.gap()
+    hamiltonian, state = _hamiltonian(h), SpinState(soc, theta, phi, exchange)
+    on_mesh = bands_on_mesh(hamiltonian, mesh, state)
+    return gap_of(_band_structure(hamiltonian, state), on_mesh)
+
+
+def save(h: Hamiltonian, path: str | Path) -> None:
+    """Write a Hamiltonian to an HDF5 file, whole or not at all.
+
+    Raises:
+        SettingsError: the suffix is not .h5 or .hdf5, or the directory does not exist.
+        HamexplorerError: the file cannot be written; what stood there is untouched.
+    """
+    if not isinstance(h, Hamiltonian):
+        raise SettingsError(f"A Hamiltonian can be saved, not a {type(h).__name__}.")
+    with written(checked_output(path, (".h5", ".hdf5"))) as temporary:
+        save_hamiltonian(h, temporary)
+
+
+def open(path: str | Path) -> Hamiltonian:
+    """Read a Hamiltonian that :func:`save` or ``hamexplorer compute`` wrote.
+
+    Raises:
+        FileFormatError: no such file, another program's, damaged, or of a newer layout.
+        ResourceLimitError: it is larger than 4 GB.
+    """
+    return FileSource(Path(path)).hamiltonian
+
+
+def explore(crystal: Hamiltonian | Crystal | None = None, **options: Any) -> Explorer:
+    """The explorer inside a notebook cell; options as
+    :class:`hamexplorer.app.notebook.Explorer`'s.
+    """
+    from hamexplorer.app.notebook import explore as show
+
+    given = crystal
+    if given is not None and not isinstance(given, Hamiltonian):
+        given = load_structure(given)
+    return show(given, **options)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Explorer":
+        from hamexplorer.app.notebook import Explorer
+
+        return Explorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _hamiltonian(given: Hamiltonian | Crystal) -> Hamiltonian:
+    return given if isinstance(given, Hamiltonian) else compute(given)
+
+
+def _path(h: Hamiltonian, path: KPath | str | None, spacing: float) -> KPath:
+    if isinstance(path, str):
+        return path_from_text(path, h.structure, spacing)
+    return standard_path(h.structure, spacing) if path is None else path
+
+
+def _band_structure(h: Hamiltonian, state: SpinState) -> BandStructure:
+    return band_structure(h, standard_path(h.structure), state)
+
+
+def _interactive() -> bool:
+    return sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -1,0 +1,129 @@
+"""``hamexplorer bands``: band energies along a path or at listed k-points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from hamexplorer.cli.calculate import prepare
+from hamexplorer.cli.kpoints import kpoint_list, read_kpoints
+from hamexplorer.cli.options import Calculation, Json, Quiet, numbers, with_calculation
+from hamexplorer.cli.output import print_json, print_warnings
+from hamexplorer.cli.report import bands_data, bands_table, show
+from hamexplorer.errors import SettingsError
+from hamexplorer.files import checked_output
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from hamexplorer.structures.kpath import KPath
+
+__all__ = ["bands"]
+
+Zero = Literal["source", "fermi", "vbm"]
+
+_SUFFIXES = (".csv", ".png", ".svg", ".html")
+_ZEROS: tuple[Zero, ...] = ("source", "fermi", "vbm")
+
+
+@with_calculation
+def bands(
+    given: Annotated[str, typer.Argument(metavar="STRUCTURE|FILE.h5", help="Or gallery:NAME.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help=f"{', '.join(_SUFFIXES)}; default: CSV on stdout."),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", metavar="G-K-M-G", help="Default: the lattice's own; | is a jump."),
+    ] = None,
+    kpoints: Annotated[
+        Path | None,
+        typer.Option("--kpoints", help="File: one fractional k a line, # begins a comment."),
+    ] = None,
+    spacing: Annotated[
+        float, typer.Option("--spacing", help="Of the k-points of a path, 1/Å.")
+    ] = 0.03,
+    soc: Annotated[float, typer.Option("--soc", help="Spin-orbit strength λ.")] = 1.0,
+    theta: Annotated[float, typer.Option("--theta", help="Of the magnetisation, degrees.")] = 0.0,
+    phi: Annotated[float, typer.Option("--phi", help="Of the magnetisation, degrees.")] = 0.0,
+    exchange: Annotated[float, typer.Option("--exchange", help="Factor on the exchange.")] = 1.0,
+    zero: Annotated[
+        str, typer.Option("--zero", metavar="source|fermi|vbm", help="Zero of energy.")
+    ] = "source",
+    window: Annotated[
+        str | None,
+        typer.Option("--window", metavar="-5,5", help="Bands that enter it, eV from the zero."),
+    ] = None,
+    spin_expectation: Annotated[
+        bool, typer.Option("--spin-expectation", help="Add ⟨σ⟩ of every state to the CSV.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    *,
+    calculation: Calculation,
+) -> None:
+    """Band energies as CSV, picture or page.
+
+    A structure is computed first, or read from the cache.
+    """
+    target = None if output is None else checked_output(output, _SUFFIXES)
+    origin = _zero(zero)
+    if path is not None and kpoints is not None:
+        raise SettingsError("--path and --kpoints exclude each other.")
+    limits = None if window is None else _window(window)
+    request = prepare(given, calculation)  # sets the threads: before NumPy is imported
+    points = None if kpoints is None else read_kpoints(kpoints)
+    from hamexplorer.hamiltonian import SpinState
+
+    state = SpinState(soc=soc, theta=theta, phi=phi, exchange=exchange)
+    k = (
+        _path(request.structure, path, spacing)
+        if points is None
+        else kpoint_list(request.structure, points)
+    )
+    h = request.hamiltonian(show_progress=not (json or quiet))
+    from hamexplorer.properties.bands import band_structure
+    from hamexplorer.views import BandsView, within
+
+    result = band_structure(h, k, state, spin=spin_expectation)
+    data = bands_data(h, result)
+    shown = result if limits is None else within(result, limits, origin)
+    if target is not None:
+        BandsView(shown).save(target, zero=origin, window=limits)
+    if json:
+        if target is None:
+            energies = shown.energies - shown.zero_energy(origin)
+            data |= {"kpoints": shown.kpoints, "energies_eV": energies}
+        print_json({"output": target, "warnings": h.provenance.warnings, **data})
+        return
+    print_warnings(h.provenance.warnings)
+    if target is None:
+        print(shown.to_dataframe(origin).to_csv(index=False), end="")
+    elif not quiet:
+        show(bands_table(data))
+        print(f"written to {target}")
+
+
+def _zero(text: str) -> Zero:
+    for known in _ZEROS:
+        if text == known:
+            return known
+    raise SettingsError(f"--zero must be one of {', '.join(_ZEROS)}, not {text!r}.")
+
+
+def _window(text: str) -> tuple[float, float]:
+    low, high = numbers(text, "--window", 2, float, "-5,5")
+    if not low < high:
+        raise SettingsError(f"--window: {text!r} is empty; the lower limit comes first.")
+    return low, high
+
+
+def _path(structure: Structure, text: str | None, spacing: float) -> KPath:
+    from hamexplorer.structures.kpath import path_from_text, standard_path
+
+    if text is None:
+        return standard_path(structure, spacing)
+    return path_from_text(text, structure, spacing)
