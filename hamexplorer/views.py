@@ -7,6 +7,7 @@ pass its attributes through, and add what a person does with it next.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,20 +168,32 @@ class DosView:
 
 
 def _save_page(plot: Any, path: Path) -> None:
-    """One HTML file with Bokeh's own script inside."""
+    """One HTML file with Bokeh's own script inside, and no address to be fetched.
+
+    ``bokeh.embed.file_html`` would also name files of Panel's server, once Panel is imported:
+    hence the scripts alone.
+    """
     import holoviews as hv
-    from bokeh.embed import file_html
-    from bokeh.resources import INLINE
+    from bokeh.embed import components
+    from bokeh.resources import Resources
 
-    figure = hv.render(plot, backend="bokeh")
-    path.write_text(file_html(figure, INLINE, title="hamexplorer"), encoding="utf-8")
+    script, division = components(hv.render(plot, backend="bokeh"))
+    resources = Resources(mode="inline", components=["bokeh", "bokeh-gl"])
+    bokeh = "\n".join(f"<script>\n{text}\n</script>" for text in resources.js_raw)
+    path.write_text(
+        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
+        f"<title>hamexplorer</title>\n{bokeh}\n</head>\n"
+        f"<body>\n{division}\n{script}\n</body>\n</html>\n",
+        encoding="utf-8",
+    )
 
 
+@cache
 def _prepare_notebook() -> None:
-    """Load HoloViews' Bokeh renderer once; inline, so that cells are not blank offline."""
+    """Load HoloViews' Bokeh renderer, unless it was; inline, so that cells work offline."""
     import holoviews as hv
 
-    if "bokeh" not in hv.Store.renderers or not getattr(hv.extension, "_loaded", False):
+    if not hv.extension._loaded:
         hv.extension("bokeh", inline=True, logo=False)
 
 

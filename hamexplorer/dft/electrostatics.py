@@ -147,7 +147,7 @@ def _structure_factor(system: CrystalSystem, grid: PlaneWaveGrid, element: str) 
 def _ion_energy(system: CrystalSystem, lattice: NDArray[np.float64]) -> float:
     """Ewald sum of the ions' point charges with the same kernel, Ha.
 
-    E = ½Ω⁻¹ Σ_G v(G) |Σ_a Z_a e^{−G²/4η²−iG·τ_a}|² + ½ Σ' Z Z' erfc(ηr)/r − η/√π Σ Z²
+    E = ½Ω⁻¹ Σ_G v(G) e^{−G²/4η²} |Σ_a Z_a e^{−iG·τ_a}|² + ½ Σ' Z Z' erfc(ηr)/r − η/√π Σ Z²
     (− π Z_tot²/2η²Ω for periodic crystals).
     """
     eta = 1.2
@@ -162,7 +162,7 @@ def _ion_energy(system: CrystalSystem, lattice: NDArray[np.float64]) -> float:
     )
     gaussian = torch.exp(-grid.squared.reshape(-1) / (4 * eta**2))
     assert isinstance(factor, torch.Tensor)
-    energy = 0.5 / grid.volume * float((kernel * (gaussian * factor.abs()) ** 2).sum())
+    energy = 0.5 / grid.volume * float((kernel * gaussian * factor.abs() ** 2).sum())
     i, j, distance = primitive_neighbor_list(
         "ijd", system.periodic, system.lattice, system.positions, 6.0 / eta
     )

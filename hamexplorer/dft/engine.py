@@ -212,9 +212,10 @@ def _run(structure: Structure, chosen: Plan, monitor: Monitor) -> Hamiltonian:
     clock.lap("scf")
     potential = _potential_blocks(chosen, grid, pairs, result, dtype, monitor)
     clock.lap("real space")
+    step = _potential_step(electrostatics, grid, result)
     monitor.report("Checking", 0.98, "hermiticity, overlap, symmetry")
     hamiltonian = _assemble(
-        structure, chosen, pairs, overlap, core, potential, spin_orbit, result, clock.laps
+        structure, chosen, pairs, overlap, core, potential, spin_orbit, result, step, clock.laps
     )
     monitor.report("Done", 1.0)
     return hamiltonian
@@ -265,6 +266,7 @@ def _assemble(
     potential: NDArray[np.float64],
     spin_orbit: NDArray[np.float64] | None,
     result: ScfResult,
+    vacuum_step: float | None,
     timings: dict[str, float],
 ) -> Hamiltonian:
     scalar = (core + potential.mean(axis=0)) * HARTREE_EV
@@ -293,12 +295,16 @@ def _assemble(
         exchange=None if exchange is None else exchange[mask],
         spin_orbit=None if spin_orbit is None else spin_orbit[:, mask] * HARTREE_EV,
         n_electrons=system.n_electrons,
-        provenance=_provenance(structure, chosen, result, timings),
+        provenance=_provenance(structure, chosen, result, vacuum_step, timings),
     )
 
 
 def _provenance(
-    structure: Structure, chosen: Plan, result: ScfResult, timings: dict[str, float]
+    structure: Structure,
+    chosen: Plan,
+    result: ScfResult,
+    vacuum_step: float | None,
+    timings: dict[str, float],
 ) -> Provenance:
     settings, system = chosen.settings, chosen.system
     spin = "spinless" if system.moments is None else "collinear"
@@ -308,23 +314,22 @@ def _provenance(
     ) > 0.5:
         warnings.append("The calculation started magnetic and ended without a moment.")
     results: dict[str, Any] = {
-        "energy_eV": result.energy * HARTREE_EV,
+        "energy_eV": float(result.energy * HARTREE_EV),
         "entropy_energy_eV": result.entropy_energy * HARTREE_EV,
         "fermi_energy_eV": result.occupations.fermi * HARTREE_EV,
         "iterations": len(result.history),
         "residual_per_electron": result.history[-1].residual,
-        "history": [[h.energy * HARTREE_EV, h.residual, h.moment] for h in result.history],
+        "history": [[float(h.energy * HARTREE_EV), h.residual, h.moment] for h in result.history],
         "zero_of_energy": "vacuum" if system.vacuum_axis is not None else "average potential",
     }
     if system.moments is not None:
         results["moment_muB"] = result.moment
-    if system.vacuum_axis is not None:
-        step = _potential_step(system, result)
-        results["vacuum_step_eV"] = step
-        if abs(step) > 0.01:
+    if vacuum_step is not None:
+        results["vacuum_step_eV"] = vacuum_step
+        if abs(vacuum_step) > 0.01:
             warnings.append(
-                f"Polar layer: the potential steps by {step:.2f} eV across the vacuum; the zero "
-                "of energy lies midway."
+                f"Polar layer: the potential steps by {vacuum_step:.2f} eV across the vacuum; the "
+                "zero of energy lies midway."
             )
     return Provenance(
         source="dft",
@@ -353,13 +358,17 @@ def _provenance(
     )
 
 
-def _potential_step(system: CrystalSystem, result: ScfResult) -> float:
-    """Potential at the upper minus that at the lower face of a slab's box, eV."""
-    axis = system.vacuum_axis
-    assert axis is not None
-    others = [a for a in range(3) if a != axis]
-    profile = result.potential.mean(dim=0).mean(dim=others)
-    return float(profile[-1] - profile[0]) * HARTREE_EV
+def _potential_step(
+    electrostatics: Electrostatics, grid: PlaneWaveGrid, result: ScfResult
+) -> float | None:
+    """Electrostatic potential energy above minus below a slab, eV; None without vacuum."""
+    axis = electrostatics.system.vacuum_axis
+    if axis is None:
+        return None
+    density = grid.to_real(result.density).sum(dim=0)
+    potential = electrostatics.hartree(density) + electrostatics.local_potential
+    profile = potential.mean(dim=[a for a in range(3) if a != axis])
+    return float(profile[-1] - profile[1]) * HARTREE_EV
 
 
 class _Clock:

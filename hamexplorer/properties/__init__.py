@@ -1,6 +1,7 @@
 """Properties: a Hamiltonian and parameters in, a small frozen result out."""
 
 from hamexplorer.properties.bands import BandStructure, MeshBands, band_structure, bands_on_mesh
+from hamexplorer.properties.decay import BlockDecay, block_decay
 from hamexplorer.properties.derivative import BlochDerivative, bloch_derivative
 from hamexplorer.properties.dos import DensityOfStates, density_of_states
 from hamexplorer.properties.fermi import FermiLevel, FermiSolver, fermi_level
@@ -23,6 +24,7 @@ __all__ = [
     "BandStates",
     "BandStructure",
     "BlochDerivative",
+    "BlockDecay",
     "DensityOfStates",
     "EffectiveMass",
     "FermiLevel",
@@ -39,6 +41,7 @@ __all__ = [
     "band_weights",
     "bands_on_mesh",
     "bloch_derivative",
+    "block_decay",
     "density_of_states",
     "effective_masses",
     "fermi_level",

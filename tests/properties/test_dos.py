@@ -3,7 +3,7 @@
 import models
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import ellipk
 
@@ -85,6 +85,7 @@ def test_gaussian_and_tetrahedra_agree_on_a_fine_mesh():
 )
 def test_corner_fractions_against_sampling(energies, level, seed):
     corners = np.sort(np.round(energies, 1))[None]
+    assume(np.ptp(corners) > 0 or level != corners[0, 0])
     d = corners.shape[1] - 1
     found = corner_fractions(corners, np.array([level]))[0]
     points = np.random.default_rng(seed).dirichlet(np.ones(d + 1), size=20_000)

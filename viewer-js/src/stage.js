@@ -130,11 +130,13 @@ export class Stage {
     const up = new THREE.Vector3().crossVectors(out, right);
     const high = Math.tan(THREE.MathUtils.degToRad(FOV / 2)) * 0.93;
     const wide = high * this.camera.aspect;
-    const { atoms, center } = this.scene;
+    const { atoms, center, moments } = this.scene;
+    const arrows = moments.length ? 0.75 : 0; // Å that a site's arrow reaches beyond its ball
     const from = new THREE.Vector3(...center);
     let distance = (arrowLength(this.scene) + 0.8) / high;
     const at = new THREE.Vector3();
-    atoms.radius.forEach((radius, i) => {
+    atoms.radius.forEach((ball, i) => {
+      const radius = ball + arrows;
       at.fromArray(atoms.position, 3 * i).sub(from);
       const near = at.dot(out);
       distance = Math.max(distance,
