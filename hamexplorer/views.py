@@ -106,12 +106,10 @@ class BandsView:
         with written(target) as temporary:
             if target.suffix.lower() == ".csv":
                 result.to_dataframe(zero).to_csv(temporary, index=False)
-            elif target.suffix.lower() == ".html":
-                _save_page(BandsView(result).plot(zero=zero, window=window), temporary)
             else:
                 from hamexplorer.plots.static import save_bands
 
-                save_bands(result, temporary, zero=zero, window=window)
+                save_bands(result, temporary, zero=zero, energy_window=window)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         return _shown(self.plot(), include, exclude)
@@ -144,18 +142,14 @@ class DosView:
         return self.result.to_dataframe()
 
     def save(self, path: str | Path) -> None:
-        """Write a table (.csv) or a page that needs no network (.html).
+        """Write a table (.csv).
 
         Raises:
             SettingsError: another suffix, or a directory that does not exist.
             HamexplorerError: the file cannot be written; what stood there is untouched.
         """
-        target = checked_output(path, (".csv", ".html"))
-        with written(target) as temporary:
-            if target.suffix.lower() == ".csv":
-                self.to_dataframe().to_csv(temporary, index=False)
-            else:
-                _save_page(self.plot(), temporary)
+        with written(checked_output(path, (".csv",))) as temporary:
+            self.to_dataframe().to_csv(temporary, index=False)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         return _shown(self.plot(), include, exclude)
@@ -165,27 +159,6 @@ class DosView:
         return (
             f"Density of states, {energies[0]:.2f} … {energies[-1]:.2f} eV, mesh {self.result.mesh}"
         )
-
-
-def _save_page(plot: Any, path: Path) -> None:
-    """One HTML file with Bokeh's own script inside, and no address to be fetched.
-
-    ``bokeh.embed.file_html`` would also name files of Panel's server, once Panel is imported:
-    hence the scripts alone.
-    """
-    import holoviews as hv
-    from bokeh.embed import components
-    from bokeh.resources import Resources
-
-    script, division = components(hv.render(plot, backend="bokeh"))
-    resources = Resources(mode="inline", components=["bokeh", "bokeh-gl"])
-    bokeh = "\n".join(f"<script>\n{text}\n</script>" for text in resources.js_raw)
-    path.write_text(
-        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
-        f"<title>hamexplorer</title>\n{bokeh}\n</head>\n"
-        f"<body>\n{division}\n{script}\n</body>\n</html>\n",
-        encoding="utf-8",
-    )
 
 
 @cache

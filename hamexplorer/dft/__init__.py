@@ -1,0 +1,1 @@
+"""The embedded DFT engine: Gaussians and plane waves on PySCF's integrals."""

@@ -110,7 +110,8 @@ def _load_uzh(element: str, kind: str) -> list[object]:
                 (
                     stop
                     for stop in range(start + 1, len(lines))
-                    if lines[stop].startswith("#") or re.match(r"^\s*[A-Z][a-z]?\s+\S*-", lines[stop])
+                    if lines[stop].startswith("#")
+                    or re.match(r"^\s*[A-Z][a-z]?\s+\S*-", lines[stop])
                 ),
                 len(lines),
             )

@@ -1,4 +1,4 @@
-"""Hartree potential, local pseudopotential and ion-ion energy, periodic or open along a slab's normal.
+"""Hartree potential, local pseudopotential and ion-ion energy: periodic, or open along a normal.
 
 The kernel of a slab is 1/r cut off in height at |z| = L, the box's length, on a grid of twice that
 length: then every pair of charges in the box sees the bare Coulomb interaction and none of its
@@ -105,8 +105,9 @@ def _local_potential(
 ) -> torch.Tensor:
     """Σ_a V_loc of the GTH pseudopotentials on the (kernel's) grid.
 
-    V_loc(G) = e^{−x²/2} [−Z v(G) + √(8π³) r³ (C₁ + C₂(3−x²) + C₃(15−10x²+x⁴) + C₄(105−105x²+21x⁴−x⁶))],
-    x = G r_loc (Goedecker, Teter, Hutter 1996, eq. 5).
+    V_loc(G) = e^{−x²/2} [−Z v(G) + √(8π³) r³ P(x)], x = G r_loc,
+    P = C₁ + C₂(3−x²) + C₃(15−10x²+x⁴) + C₄(105−105x²+21x⁴−x⁶)
+    (Goedecker, Teter, Hutter 1996, eq. 5).
     """
     squared = grid.squared.reshape(-1)
     total = torch.zeros(grid.size, dtype=torch.complex128, device=grid.device)
@@ -127,9 +128,7 @@ def _local_potential(
         if system.vacuum_axis is None:
             # the limit of −4πZ/G² e^{−x²/2} without its divergent part
             long_range[0] = 2 * np.pi * charge * radius**2
-        profile = torch.exp(-x2 / 2) * (
-            long_range + np.sqrt(8 * np.pi**3) * radius**3 * polynomial
-        )
+        profile = torch.exp(-x2 / 2) * (long_range + np.sqrt(8 * np.pi**3) * radius**3 * polynomial)
         total += profile * _structure_factor(system, grid, element)
     return grid.to_real(total.reshape(grid.mesh)) / grid.volume
 

@@ -29,9 +29,9 @@ def exchange_correlation(
     density = torch.clamp(densities, min=_DENSITY_FLOOR / n_spin)
     gradients = torch.where(empty, torch.zeros_like(gradients), gradients)
     rho = torch.cat([density[:, None], gradients], dim=1).reshape(n_spin, 4, -1).cpu().numpy()
-    exc, vxc = libxc.eval_xc(
-        _FUNCTIONAL, rho[0] if n_spin == 1 else rho, spin=n_spin - 1, deriv=1
-    )[:2]
+    exc, vxc = libxc.eval_xc(_FUNCTIONAL, rho[0] if n_spin == 1 else rho, spin=n_spin - 1, deriv=1)[
+        :2
+    ]
     v_rho = np.asarray(vxc[0]).reshape(grid.size, n_spin).T
     v_sigma = np.asarray(vxc[1]).reshape(grid.size, -1).T
     device = densities.device

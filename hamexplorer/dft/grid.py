@@ -2,7 +2,8 @@
 
 Orbital values come from the analytic Fourier transform of the Gaussians,
 
-    χ(q) = ∫ e^{−iq·r} χ(r) dr = (−i)^l e^{−iq·τ} |q|^l Y_lm(q̂) Σ_p c_p (π/α_p)^{3/2} (2α_p)^{−l} e^{−q²/4α_p},
+    χ(q) = ∫ e^{−iq·r} χ(r) dr = (−i)^l e^{−iq·τ} |q|^l Y_lm(q̂) f(q),
+    f(q) = Σ_p c_p (π/α_p)^{3/2} (2α_p)^{−l} e^{−q²/4α_p},
 
 and one FFT: the periodic part of the Bloch sum is u_k(r) = Ω⁻¹ Σ_G χ(k+G) e^{iG·r} (Poisson's
 summation), so that no lattice sum of orbital values is needed.
@@ -117,7 +118,7 @@ def bloch_orbitals(
     q = (grid.integers + torch.as_tensor(kpoint, device=device)) @ grid.reciprocal
     q2 = (q**2).sum(dim=1)
     l_max = max(s.l for a in system.shells.values() for s in a.shells)
-    harmonics = [real_harmonics(l, q).T.to(real) for l in range(l_max + 1)]
+    harmonics = [real_harmonics(l, q).T.to(real) for l in range(l_max + 1)]  # noqa: E741
     radial = {element: _radial_transforms(system, element, q2, real) for element in system.shells}
     result = torch.empty(system.basis.n_orbitals, grid.size, dtype=dtype, device=device)
     row = 0

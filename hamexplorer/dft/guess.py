@@ -39,9 +39,7 @@ def atomic_density_matrices(system: CrystalSystem) -> list[NDArray[np.float64]]:
         density = _atom(element, system.basis_name)
         total[block, block] = density
         if system.moments is not None:
-            spin[block, block] = _polarised(
-                density, system, atom, float(system.moments[atom])
-            )
+            spin[block, block] = _polarised(density, system, atom, float(system.moments[atom]))
     if system.moments is None:
         return [total]
     return [(total + spin) / 2, (total - spin) / 2]

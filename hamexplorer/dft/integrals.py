@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyscf import gto
 from pyscf.gto.moleintor import getints
 
-from hamexplorer.dft.basis_sets import AtomicShells, atomic_cell
+from hamexplorer.dft.basis_sets import atomic_cell
 from hamexplorer.dft.system import CrystalSystem
 
 __all__ = [
@@ -50,9 +50,13 @@ def convention_order(shell_momenta: list[int]) -> NDArray[np.int64]:
     return np.array(order, dtype=np.int64)
 
 
-def overlap_cutoffs(first: dict[str, float], second: dict[str, float]) -> dict[tuple[str, str], float]:
-    """Distance beyond which Gaussians of exponents a, b (1/bohr²) do not overlap, by element pair:
-    exp(−ab/(a+b) d²) < 1e-13, bohr."""
+def overlap_cutoffs(
+    first: dict[str, float], second: dict[str, float]
+) -> dict[tuple[str, str], float]:
+    """Distance beyond which Gaussians of exponents a, b (1/bohr²) do not overlap, bohr.
+
+    By pair of elements: exp(−ab/(a+b) d²) < 1e-13.
+    """
     return {
         (x, y): float(np.sqrt(_REACH * (1 / a + 1 / b)))
         for x, a in first.items()
@@ -92,8 +96,10 @@ def pairs_by_overlap(system: CrystalSystem) -> Neighbours:
 def two_centre_blocks(
     system: CrystalSystem, pairs: Neighbours, names: tuple[str, ...]
 ) -> list[NDArray[np.float64]]:
-    """⟨χ_i(r)| O |χ_j(r − R)⟩ for every pair, for libcint's operators ``names``
-    (``int1e_ovlp``, ``int1e_kin``); flat blocks, Ha."""
+    """⟨χ_i(r)| O |χ_j(r − R)⟩ for every pair, flat blocks, Ha.
+
+    ``names`` are libcint's operators: ``int1e_ovlp``, ``int1e_kin``.
+    """
     templates = {element: ShellTemplate.of_basis(element, system) for element in system.shells}
     parts: list[list[NDArray[np.float64]]] = [[] for _ in names]
     starts = np.searchsorted(pairs.first, np.arange(system.n_atoms + 1))
@@ -106,9 +112,7 @@ def two_centre_blocks(
         columns = np.cumsum([0] + [templates[system.symbols[j]].n_orbitals for j in second])
         for part, name in zip(parts, names, strict=True):
             matrix = cross_integral(name, cluster, others)
-            part += [
-                matrix[:, columns[a] : columns[a + 1]].ravel() for a in range(len(second))
-            ]
+            part += [matrix[:, columns[a] : columns[a + 1]].ravel() for a in range(len(second))]
     return [np.concatenate(part) for part in parts]
 
 
@@ -176,17 +180,13 @@ class Cluster:
         self.bas = np.concatenate(bas)
         self.env = np.concatenate(env)
         offsets = np.cumsum([0] + [t.n_orbitals for t in templates])
-        self.order = np.concatenate(
-            [offsets[a] + t.order for a, t in enumerate(templates)]
-        )
+        self.order = np.concatenate([offsets[a] + t.order for a, t in enumerate(templates)])
 
 
 def cross_integral(name: str, bra: Cluster, ket: Cluster) -> NDArray[np.float64]:
     """⟨bra| O |ket⟩ for libcint's ``name``, (n_bra, n_ket), conventions' order."""
     atm, bas, env = gto.conc_env(bra.atm, bra.bas, bra.env, ket.atm, ket.bas, ket.env)
     n = len(bra.bas)
-    matrix = getints(
-        f"{name}_sph", atm, bas, env, shls_slice=(0, n, n, n + len(ket.bas)), hermi=0
-    )
+    matrix = getints(f"{name}_sph", atm, bas, env, shls_slice=(0, n, n, n + len(ket.bas)), hermi=0)
     result: NDArray[np.float64] = matrix[np.ix_(bra.order, ket.order)]
     return result

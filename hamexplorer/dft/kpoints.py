@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import spglib
@@ -66,7 +68,13 @@ def space_group(system: CrystalSystem, use_symmetry: bool) -> SpaceGroup:
     identity = SpaceGroup(np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)))
     if not use_symmetry:
         return identity
-    found = spglib.get_symmetry(_spglib_cell(system), symprec=_TOLERANCE)
+    try:
+        with warnings.catch_warnings():
+            # spglib announces a coming change of its error handling at every call
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found = spglib.get_symmetry(_spglib_cell(system), symprec=_TOLERANCE)
+    except spglib.SpglibError:
+        found = None
     if found is None:
         return identity
     rotations = np.asarray(found["rotations"], dtype=np.int64)
@@ -79,9 +87,7 @@ def space_group(system: CrystalSystem, use_symmetry: bool) -> SpaceGroup:
     return SpaceGroup(rotations, translations)
 
 
-def irreducible_mesh(
-    system: CrystalSystem, divisions: tuple[int, int, int], group: SpaceGroup
-) -> KMesh:
+def irreducible_mesh(divisions: tuple[int, int, int], group: SpaceGroup) -> KMesh:
     """The Γ-centred mesh reduced by the group and time reversal (H is real in real space).
 
     ``group`` must map the mesh onto itself (:func:`compatible_group`).
@@ -113,7 +119,7 @@ def compatible_group(group: SpaceGroup, divisions: tuple[int, int, int]) -> Spac
 
 def _spglib_cell(
     system: CrystalSystem,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+) -> tuple[Any, Any, Any]:
     kinds: dict[tuple[str, float], int] = {}
     numbers = []
     for atom, symbol in enumerate(system.symbols):
@@ -152,8 +158,10 @@ class DensitySymmetry:
         for index, translation, source in maps:
             phase = None
             if np.abs(translation - np.rint(translation)).max() > 1e-9:
-                angle = 2 * torch.pi * (
-                    source.to(torch.float64) @ torch.as_tensor(translation, device=grid.device)
+                angle = (
+                    2
+                    * torch.pi
+                    * (source.to(torch.float64) @ torch.as_tensor(translation, device=grid.device))
                 )
                 phase = torch.polar(torch.ones_like(angle), angle)
             self._maps.append((index, phase))
@@ -162,8 +170,9 @@ class DensitySymmetry:
         """Symmetrised f(G), shape as given (..., *mesh)."""
         if self._trivial:
             return coefficients
-        flat = coefficients.reshape(-1, coefficients.shape[-1] * coefficients.shape[-2]
-                                    * coefficients.shape[-3])
+        flat = coefficients.reshape(
+            -1, coefficients.shape[-1] * coefficients.shape[-2] * coefficients.shape[-3]
+        )
         total = torch.zeros_like(flat)
         for index, phase in self._maps:
             part = flat[:, index.long()]

@@ -47,9 +47,8 @@ class PulayMixer:
         if len(self._densities) > self._history:
             del self._densities[0], self._residuals[0]
         weights = self._weights()
-        best = sum(w * d for w, d in zip(weights, self._densities, strict=True))
-        rest = sum(w * r for w, r in zip(weights, self._residuals, strict=True))
-        assert isinstance(best, torch.Tensor) and isinstance(rest, torch.Tensor)
+        best = _combination(weights, self._densities)
+        rest = _combination(weights, self._residuals)
         step = rest.clone()
         step[0] *= self._preconditioner
         step[1:] *= self._spin_step
@@ -78,6 +77,13 @@ class PulayMixer:
 
     def _inner(self, a: torch.Tensor, b: torch.Tensor) -> float:
         return float(((a.conj() * b).real * self._metric).sum())
+
+
+def _combination(weights: list[float], fields: list[torch.Tensor]) -> torch.Tensor:
+    total = torch.zeros_like(fields[0])
+    for weight, field in zip(weights, fields, strict=True):
+        total += weight * field
+    return total
 
 
 def _to_charge(density: torch.Tensor) -> torch.Tensor:

@@ -104,9 +104,7 @@ def _projected(
         overlaps = _projector_overlaps(system, atom, second, cell, projecting[symbol], orbital)
         widths = system.basis.sizes[second]
         column_site = np.repeat(np.arange(len(second)), widths)
-        strength = np.maximum.reduce(
-            [np.abs(p).max(axis=0, initial=0) for p in overlaps]
-        )
+        strength = np.maximum.reduce([np.abs(p).max(axis=0, initial=0) for p in overlaps])
         site_strength = np.zeros(len(second))
         np.maximum.at(site_strength, column_site, strength)
         near = site_strength > _NEGLIGIBLE
@@ -178,9 +176,7 @@ class _PairLookup:
         for a in range(len(second)):
             difference = cell - cell[a]
             inside = np.flatnonzero(np.all(np.abs(difference) <= self.reach, axis=1))
-            index = self.table[
-                (second[a], second[inside], *(difference[inside] + self.reach).T)
-            ]
+            index = self.table[(second[a], second[inside], *(difference[inside] + self.reach).T)]
             stored = inside[index >= 0]
             index = index[index >= 0]
             if not len(stored):

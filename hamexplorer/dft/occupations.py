@@ -43,9 +43,7 @@ def fermi_occupations(
     degeneracy = 2.0 / levels.shape[0]
     capacity = degeneracy * levels.shape[0] * levels.shape[2]
     if not 0 < n_electrons < capacity:
-        raise SettingsError(
-            f"{n_electrons:g} electrons do not fit into a basis for {capacity:g}."
-        )
+        raise SettingsError(f"{n_electrons:g} electrons do not fit into a basis for {capacity:g}.")
 
     def excess(mu: float) -> float:
         filled = scipy.special.expit((mu - levels) / smearing)

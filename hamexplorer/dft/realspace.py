@@ -72,9 +72,7 @@ def _image_weights(
 ) -> NDArray[np.float64]:
     """1/(number of equally near images) for the nearest images of each pair, 0 for others."""
     vectors = (
-        system.positions[pairs.second]
-        + pairs.cell @ system.lattice
-        - system.positions[pairs.first]
+        system.positions[pairs.second] + pairs.cell @ system.lattice - system.positions[pairs.first]
     )
     own = np.linalg.norm(vectors, axis=1)
     axes = np.flatnonzero(system.periodic)

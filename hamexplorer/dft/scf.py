@@ -2,8 +2,8 @@
 
 Density: ρ(r) = Σ_k w_k Σ_n f_nk |Σ_µ C_µn u_µk(r)|², symmetrised; Fock matrices: T + V_NL by Bloch
 sums of exact real-space blocks, the local potential V_loc + V_H + v_xc by the grid,
-⟨µ|V|ν⟩_k = (Ω/N) Σ_r u*_µk V u_νk. Energy: the Harris-Foulkes functional of the input density, whose
-error is of second order in ρ_out − ρ_in.
+⟨µ|V|ν⟩_k = (Ω/N) Σ_r u*_µk V u_νk. Energy: the Harris-Foulkes functional of the input density,
+whose error is of second order in ρ_out − ρ_in.
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ class _Orbitals:
     def __init__(
         self, system: CrystalSystem, grid: PlaneWaveGrid, kmesh: KMesh, parameters: ScfParameters
     ) -> None:
-        self._make = lambda k: bloch_orbitals(
-            system, grid, kmesh.kpoints[k], parameters.dtype
-        )
+        self._make = lambda k: bloch_orbitals(system, grid, kmesh.kpoints[k], parameters.dtype)
         self._kept: dict[int, torch.Tensor] | None = {} if parameters.store_orbitals else None
 
     def __getitem__(self, k: int) -> torch.Tensor:
@@ -156,9 +154,7 @@ def run_scf(
                 )
                 vectors[s, k] = x @ small
             report(iteration, history[-1].residual if history else np.nan)
-        filling = fermi_occupations(
-            levels, kmesh.weights, system.n_electrons, parameters.smearing
-        )
+        filling = fermi_occupations(levels, kmesh.weights, system.n_electrons, parameters.smearing)
         new = _density(grid, kmesh, symmetry, orbitals, vectors, filling.numbers)
         residual = new - density
         change = grid.integral(grid.to_real(residual).sum(dim=0).abs()) / system.n_electrons
@@ -194,9 +190,11 @@ def run_scf(
 def _inverse_root(overlap: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """L^{−†} of S = L L†: columns are orthonormal orbitals."""
     lower = scipy.linalg.cholesky(overlap, lower=True, check_finite=False)
-    inverse: NDArray[np.complex128] = scipy.linalg.solve_triangular(
-        lower, np.eye(len(lower)), lower=True, check_finite=False
-    ).conj().T
+    inverse: NDArray[np.complex128] = (
+        scipy.linalg.solve_triangular(lower, np.eye(len(lower)), lower=True, check_finite=False)
+        .conj()
+        .T
+    )
     return inverse
 
 
@@ -212,9 +210,7 @@ def _effective_potential(
     energy_xc, potential_xc = exchange_correlation(grid, densities)
     potential_xc = grid.to_real(symmetry(grid.to_reciprocal(potential_xc)))
     correction = energy_xc - 0.5 * grid.integral(hartree * total)
-    correction -= sum(
-        grid.integral(v * d) for v, d in zip(potential_xc, densities, strict=True)
-    )
+    correction -= sum(grid.integral(v * d) for v, d in zip(potential_xc, densities, strict=True))
     return correction, potential_xc + hartree + electrostatics.local_potential
 
 

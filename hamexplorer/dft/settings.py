@@ -94,7 +94,9 @@ class DftSettings:
         if self.threads is not None and not 1 <= self.threads <= 1024:
             raise SettingsError(f"threads must be at least 1, not {self.threads!r}.")
         for name, kind in (
-            ("spin", Spin), ("electrostatics", Electrostatics), ("precision", Precision)
+            ("spin", Spin),
+            ("electrostatics", Electrostatics),
+            ("precision", Precision),
         ):
             if getattr(self, name) not in get_args(kind):
                 raise SettingsError(

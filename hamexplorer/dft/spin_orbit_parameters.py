@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from hamexplorer.assets_path import asset
 
-__all__ = ["SPIN_ORBIT_FREE", "SpinOrbitChannel", "has_spin_orbit_parameters", "spin_orbit_channels"]
+__all__ = [
+    "SPIN_ORBIT_FREE",
+    "SpinOrbitChannel",
+    "has_spin_orbit_parameters",
+    "spin_orbit_channels",
+]
 
 SPIN_ORBIT_FREE = frozenset({"H", "He", "Li", "Be"})
 """Elements whose pseudopotentials have no spin-orbit part at all."""

@@ -68,12 +68,12 @@ class CrystalSystem:
     @cached_property
     def reciprocal(self) -> NDArray[np.float64]:
         """Rows are the reciprocal vectors, 2π included, 1/bohr, (3, 3)."""
-        return 2 * np.pi * np.linalg.inv(self.lattice).T
+        return np.asarray(2 * np.pi * np.linalg.inv(self.lattice).T, dtype=np.float64)
 
     @cached_property
     def fractional(self) -> NDArray[np.float64]:
         """Fractional positions, (n_atoms, 3)."""
-        return np.linalg.solve(self.lattice.T, self.positions.T).T
+        return np.linalg.solve(self.lattice.T, self.positions.T).T.astype(np.float64)
 
     @cached_property
     def shells(self) -> dict[str, AtomicShells]:

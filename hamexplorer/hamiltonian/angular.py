@@ -40,7 +40,7 @@ def rotation_generators(l: int) -> NDArray[np.float64]:  # noqa: E741
 
 def angular_momentum(l: int) -> NDArray[np.complex128]:  # noqa: E741
     """L_x, L_y, L_z = i G_x, i G_y, i G_z, ħ, (3, 2l+1, 2l+1); [L_x, L_y] = i L_z."""
-    return 1j * rotation_generators(l)
+    return np.asarray(1j * rotation_generators(l), dtype=np.complex128)
 
 
 def rotation_matrix(l: int, operation: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: E741

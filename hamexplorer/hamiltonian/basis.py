@@ -104,9 +104,7 @@ class Basis:
     @cached_property
     def orbital_shell(self) -> tuple[str, ...]:
         """Shell label of every orbital, such as ``4d``."""
-        return tuple(
-            s.label for shells in self.shells for s in shells for _ in range(s.size)
-        )
+        return tuple(s.label for shells in self.shells for s in shells for _ in range(s.size))
 
     @cached_property
     def site_labels(self) -> tuple[str, ...]:

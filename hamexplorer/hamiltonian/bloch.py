@@ -64,7 +64,9 @@ class BlochMatrices:
             return None if m is None else xh[:, None] @ m @ x[:, None]
 
         return BlochMatrices(
-            xh @ self.overlap @ x, xh @ self.scalar @ x, apply(self.exchange),
+            xh @ self.overlap @ x,
+            xh @ self.scalar @ x,
+            apply(self.exchange),
             apply(self.spin_orbit),
         )
 
@@ -197,7 +199,7 @@ class BlochSum:
 
     def sparse(
         self, kpoint: ArrayLike, state: SpinState | None = None
-    ) -> tuple[scipy.sparse.csr_matrix, scipy.sparse.csr_matrix]:
+    ) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
         """Spinor H(k) and S(k) ⊗ 1 at one k-point as sparse matrices (2n, 2n), eV."""
         h, pairs = self.hamiltonian, self.hamiltonian.pairs
         state = state or SpinState()
@@ -213,18 +215,25 @@ class BlochSum:
             vector += 1j * state.soc * h.spin_orbit
         x, y, z = vector
 
-        def matrix(flat: NDArray[np.complex128]) -> scipy.sparse.csr_matrix:
-            return scipy.sparse.coo_matrix((flat * phase, (rows, columns)), (n, n)).tocsr()
-
-        hamiltonian = scipy.sparse.bmat(
-            [
-                [matrix(h.scalar + z), matrix(x - 1j * y)],
-                [matrix(x + 1j * y), matrix(h.scalar - z)],
-            ],
-            format="csr",
+        blocks = (h.scalar + z, x - 1j * y, x + 1j * y, h.scalar - z)
+        hamiltonian = scipy.sparse.coo_array(
+            (
+                np.concatenate([block * phase for block in blocks]),
+                (
+                    np.concatenate([rows, rows, rows + n, rows + n]),
+                    np.concatenate([columns, columns + n, columns, columns + n]),
+                ),
+            ),
+            shape=(2 * n, 2 * n),
         )
-        overlap = scipy.sparse.block_diag([matrix(h.overlap.astype(complex))] * 2, format="csr")
-        return hamiltonian, overlap
+        overlap = scipy.sparse.coo_array(
+            (
+                np.tile(h.overlap * phase, 2),
+                (np.concatenate([rows, rows + n]), np.concatenate([columns, columns + n])),
+            ),
+            shape=(2 * n, 2 * n),
+        )
+        return hamiltonian.tocsr(), overlap.tocsr()
 
 
 def _kpoints(kpoints: ArrayLike) -> NDArray[np.float64]:

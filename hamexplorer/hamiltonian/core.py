@@ -60,8 +60,7 @@ class Hamiltonian:
     def __post_init__(self) -> None:
         if len(self.structure) != self.basis.n_sites:
             raise HamiltonianError(
-                f"The structure has {len(self.structure)} sites but the basis "
-                f"{self.basis.n_sites}."
+                f"The structure has {len(self.structure)} sites but the basis {self.basis.n_sites}."
             )
         if not np.array_equal(self.pairs.sizes, self.basis.sizes):
             raise HamiltonianError("The pair index and the basis disagree on orbitals per site.")
@@ -224,8 +223,11 @@ class Hamiltonian:
         cells: Iterable[tuple[int, int, int]] | None = None,
         max_distance: float | None = None,
     ) -> NDArray[np.int64]:
-        """Indices of the pairs between the given sites, with R or −R among ``cells``, and not
-        farther than ``max_distance`` (Å), by distance."""
+        """Indices of chosen pairs, sorted by distance.
+
+        Pairs between the given ``sites``, with R or −R among ``cells``, not farther than
+        ``max_distance`` (Å).
+        """
         keep = np.ones(self.pairs.n_pairs, dtype=bool)
         if sites is not None:
             wanted = np.array(sorted(set(sites)), dtype=np.int64)

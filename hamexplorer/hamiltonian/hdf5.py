@@ -61,7 +61,11 @@ def save_hamiltonian(h: Hamiltonian, path: str | Path) -> None:
             value = getattr(h, name)
             if value is not None:
                 blocks.create_dataset(
-                    name, data=value, chunks=True, compression="gzip", compression_opts=1,
+                    name,
+                    data=value,
+                    chunks=True,
+                    compression="gzip",
+                    compression_opts=1,
                     shuffle=True,
                 )
 
@@ -112,7 +116,8 @@ def _read(file: h5py.File) -> Hamiltonian:
         tuple(_shell(word) for word in _text(line).split()) for line in file["basis/shells"][()]
     )
     basis = Basis(symbols, shells)
-    pairs = Pairs(*(file[f"pairs/{name}"][()] for name in ("first", "second", "cell")), basis.sizes)
+    first, second, cell = (file[f"pairs/{name}"][()] for name in ("first", "second", "cell"))
+    pairs = Pairs(first, second, cell, basis.sizes)
     blocks = file["blocks"]
     optional = {name: blocks[name][()] if name in blocks else None for name in _OPTIONAL}
     return Hamiltonian(

@@ -156,6 +156,4 @@ class Pairs:
 
     def same_as(self, other: Pairs) -> bool:
         """Whether both list the same pairs in the same order with the same blocks."""
-        return (
-            np.array_equal(self._key, other._key) and np.array_equal(self.sizes, other.sizes)
-        )
+        return np.array_equal(self._key, other._key) and np.array_equal(self.sizes, other.sizes)

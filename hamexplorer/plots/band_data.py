@@ -14,7 +14,11 @@ from hamexplorer.properties.bands import Zero
 __all__ = ["ColourScale", "Lines", "Segments", "axis_label", "colour_scale", "lines", "segments"]
 
 _DEGENERATE = 1e-7
-_ENERGY_LABELS = {"source": "E (eV)", "fermi": "E − E_F (eV)", "vbm": "E − E_VBM (eV)"}
+_ENERGY_LABELS = {
+    "source": "Energy (eV)",
+    "fermi": "Energy from the Fermi level (eV)",
+    "vbm": "Energy from the valence band top (eV)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +71,9 @@ def lines(result: BandStructure, zero: float) -> Lines:
 
 
 def segments(result: BandStructure, zero: float, colour_by: str) -> Segments:
-    """Segments of all bands, valued with the mean of ``colour_by`` at their two ends.
-
-    Larger values are drawn last, so that what is asked for lies on top.
-    """
-    start = np.setdiff1d(np.arange(len(result.path.distances) - 1), np.array(result.path.breaks) - 1)
+    """Segments of all bands, valued with the mean of ``colour_by`` at their two ends."""
+    last = np.array(result.path.breaks, dtype=np.int64) - 1
+    start = np.setdiff1d(np.arange(len(result.path.distances) - 1), last)
     energies, column = result.energies - zero, result.column(colour_by)
     nb = energies.shape[1]
     x = result.path.distances

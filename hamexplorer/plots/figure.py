@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, LinearColorMapper
+from bokeh.models.annotations import Title
 from bokeh.plotting import figure
 
 from hamexplorer.plots.palette import theme
@@ -37,8 +38,8 @@ def apply_theme(plot: figure, dark: bool) -> None:
     plot.background_fill_color = colours.background
     plot.border_fill_color = colours.background
     plot.outline_line_color = colours.grid
-    plot.title.text_color = colours.text
-    plot.title.text_font_size = _TITLE_SIZE
+    for title in plot.select(Title):
+        title.update(text_color=colours.text, text_font_size=_TITLE_SIZE)
     for axis in plot.axis:
         axis.axis_label_text_color = axis.major_label_text_color = colours.text
         axis.axis_label_text_font_size = axis.major_label_text_font_size = FONT_SIZE
@@ -52,17 +53,18 @@ def apply_theme(plot: figure, dark: bool) -> None:
         legend.label_text_color = colours.text
         legend.label_text_font_size = FONT_SIZE
     for bar in plot.select(ColorBar):
-        bar.background_fill_color = colours.background
-        bar.title_text_color = bar.major_label_text_color = colours.text
-        bar.title_text_font_size = bar.major_label_text_font_size = FONT_SIZE
-        bar.title_text_font_style = "normal"
-        bar.bar_line_color = colours.grid
-        bar.major_tick_line_color = colours.text
+        bar.update(
+            background_fill_color=colours.background,
+            major_label_text_color=colours.text,
+            major_label_text_font_size=FONT_SIZE,
+            bar_line_color=colours.grid,
+            major_tick_line_color=colours.text,
+        )
 
 
-def colour_bar(mapper: LinearColorMapper, title: str) -> ColorBar:
+def colour_bar(mapper: LinearColorMapper) -> ColorBar:
     """A slim colour bar for the right side of a figure."""
-    return ColorBar(color_mapper=mapper, title=title, width=12, padding=8, title_standoff=8)
+    return ColorBar(color_mapper=mapper, width=12, padding=8)
 
 
 def path_axis(plot: figure, ticks: tuple[tuple[float, str], ...]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d, Span, TapTool
+from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d, Scatter, TapTool
+from bokeh.models.annotations import Span, Title
 from bokeh.transform import transform
 
 from hamexplorer.plots.band_data import axis_label, colour_scale, lines, segments
@@ -15,6 +16,8 @@ from hamexplorer.properties import BandStructure
 from hamexplorer.properties.bands import Zero
 
 __all__ = ["LiveBandPlot"]
+
+_MAX_HOVER_GROUPS = 8
 
 
 class LiveBandPlot:
@@ -31,7 +34,8 @@ class LiveBandPlot:
         energy_window: (low, high), eV, in the chosen zero; default: 6 eV around the Fermi level.
         zero: ``source``, ``fermi`` or ``vbm`` (bands of a metal fall back on ``fermi``).
         dark: for a dark page.
-        width, height: pixels; without them the figure fills its place.
+        width: pixels; without it the figure fills its place.
+        height: as ``width``.
 
     Raises:
         SettingsError: ``colour_by`` was not computed.
@@ -57,9 +61,13 @@ class LiveBandPlot:
         low, high = energy_window or (middle - 6.0, middle + 6.0)
         distances = result.path.distances
         self.figure = new_figure(
-            width=width, height=height, dark=dark,
-            x_range=Range1d(distances[0], distances[-1]), y_range=Range1d(low, high),
-            tools="pan,wheel_zoom,box_zoom,reset,save", y_axis_label=axis_label(self._label_zero()),
+            width=width,
+            height=height,
+            dark=dark,
+            x_range=Range1d(start=distances[0], end=distances[-1]),
+            y_range=Range1d(start=low, end=high),
+            tools="pan,wheel_zoom,box_zoom,reset,save",
+            y_axis_label=axis_label(self._label_zero()),
         )
         self.off_source = empty_source("xs", "ys")
         self.line_source = empty_source("xs", "ys")
@@ -67,7 +75,8 @@ class LiveBandPlot:
         self.point_source = ColumnDataSource()
         self._mapper = LinearColorMapper(palette=["#000000"], low=0, high=1)
         self._fermi = Span(location=middle, dimension="width", line_dash="dashed", line_width=1)
-        self._bar = colour_bar(self._mapper, "")
+        self._bar = colour_bar(self._mapper)
+        self._caption = Title(text="", align="right", standoff=4)
         self._draw()
         self.set_theme(dark)
         self.update(result, soc_off)
@@ -100,10 +109,12 @@ class LiveBandPlot:
             self._assign(self.line_source, {"xs": drawn.xs, "ys": drawn.ys})
         else:
             self._mapper.update(low=scale.low, high=scale.high, palette=list(scale.palette))
-            self._bar.title = scale.label
+            self._caption.text = scale.label
             pieces = segments(result, zero, self._colour_by or "")
-            self._assign(self.segment_source, {n: getattr(pieces, n) for n in
-                                               ("x0", "y0", "x1", "y1", "value")})
+            self._assign(
+                self.segment_source,
+                {n: getattr(pieces, n) for n in ("x0", "y0", "x1", "y1", "value")},
+            )
         self._points(zero)
         self._fermi.location = result.fermi.energy - zero
         self._show(coloured=scale is not None)
@@ -119,6 +130,7 @@ class LiveBandPlot:
         """Switch between light and dark."""
         apply_theme(self.figure, dark)
         self._fermi.line_color = theme(dark).fermi
+        self._selected.line_color = theme(dark).text
 
     def show_soc_off(self, visible: bool) -> None:
         """Show or hide the grey bands."""
@@ -135,30 +147,51 @@ class LiveBandPlot:
         plot = self.figure
         plot.add_layout(self._fermi)
         self._off = plot.multi_line(
-            "xs", "ys", source=self.off_source, line_color=SOC_OFF, line_width=1,
+            "xs",
+            "ys",
+            source=self.off_source,
+            line_color=SOC_OFF,
+            line_width=1,
             line_alpha=0.8,
         )
         self._on = plot.multi_line(
             "xs", "ys", source=self.line_source, line_color=SOC_ON, line_width=2
         )
         self._coloured = plot.segment(
-            "x0", "y0", "x1", "y1", source=self.segment_source, line_width=2.5, line_cap="round",
+            "x0",
+            "y0",
+            "x1",
+            "y1",
+            source=self.segment_source,
+            line_width=2.5,
+            line_cap="round",
             line_color=transform("value", self._mapper),
         )
         points = plot.scatter(
-            "x", "y", source=self.point_source, size=8, fill_color=None, line_color=None,
-            nonselection_fill_color=None, nonselection_line_color=None,
-            selection_fill_color=None, selection_line_color=theme(False).fermi,
+            "x",
+            "y",
+            source=self.point_source,
+            size=8,
+            fill_color=None,
+            line_color=None,
+            nonselection_fill_color=None,
+            nonselection_line_color=None,
+            selection_fill_color=None,
+            selection_line_color=theme(False).fermi,
         )
-        self._hover = HoverTool(renderers=[points], mode="mouse", point_policy="snap_to_data",
-                                attachment="horizontal")
+        assert isinstance(points.selection_glyph, Scatter)
+        self._selected = points.selection_glyph
+        self._hover = HoverTool(
+            renderers=[points], mode="mouse", point_policy="snap_to_data", attachment="horizontal"
+        )
         plot.add_tools(self._hover, TapTool(renderers=[points]))
         plot.add_layout(self._bar, "right")
+        plot.add_layout(self._caption, "above")
         self._set_path()
 
     def _show(self, *, coloured: bool) -> None:
         self._on.visible, self._coloured.visible = not coloured, coloured
-        self._bar.visible = coloured
+        self._bar.visible = self._caption.visible = coloured
 
     def _set_path(self) -> None:
         path = self._result.path
@@ -169,7 +202,6 @@ class LiveBandPlot:
     def _points(self, zero: float) -> None:
         result = self._result
         nk, nb = result.energies.shape
-        names = dict(result.path.ticks)
         data: dict[str, Any] = {
             "x": np.repeat(result.path.distances, nb),
             "y": (result.energies - zero).ravel(),
@@ -181,7 +213,7 @@ class LiveBandPlot:
         rows = [
             ("k", "(@k1{0.000}, @k2{0.000}, @k3{0.000})"),
             ("band", "@band"),
-            (axis_label(self._label_zero()), "@y{0.0000}"),
+            ("energy", "@y{0.0000} eV"),
         ]
         if result.spin is not None:
             for a, axis in enumerate("xyz"):
@@ -191,7 +223,7 @@ class LiveBandPlot:
             for g, name in enumerate(result.groups[:_MAX_HOVER_GROUPS]):
                 data[f"w{g}"] = result.weights[..., g].ravel().astype(np.float32)
                 rows.append((name, f"@w{g}{{0.0%}}"))
-        if any(names.values()):
+        if self._hover.tooltips != rows:
             self._hover.tooltips = rows
         self._assign(self.point_source, data)
 
@@ -203,12 +235,10 @@ class LiveBandPlot:
         if not same:
             source.data = data
             return
-        changed = {
-            name: values for name, values in data.items()
-            if not _equal(old[name], values)
-        }
+        changed = {name: values for name, values in data.items() if not _equal(old[name], values)}
         if changed:
-            source.data.update(changed)
+            # Bokeh sends the columns named here and no others.
+            source.data.update(changed)  # type: ignore[arg-type]
 
     # --- energies and paths ----------------------------------------------------------------
 
@@ -221,12 +251,7 @@ class LiveBandPlot:
 
     def _same_path(self, result: BandStructure) -> bool:
         old, new = self._result.path, result.path
-        return old is new or (
-            np.array_equal(old.kpoints, new.kpoints) and old.ticks == new.ticks
-        )
-
-
-_MAX_HOVER_GROUPS = 8
+        return old is new or (np.array_equal(old.kpoints, new.kpoints) and old.ticks == new.ticks)
 
 
 def _equal(old: Any, new: Any) -> bool:

@@ -84,8 +84,7 @@ def ramp(colours: Sequence[str], steps: int = 255) -> list[str]:
         index = min(int(place), len(points) - 2)
         part = place - index
         mixed = [
-            round(a + (b - a) * part)
-            for a, b in zip(points[index], points[index + 1], strict=True)
+            round(a + (b - a) * part) for a, b in zip(points[index], points[index + 1], strict=True)
         ]
         result.append("#{:02x}{:02x}{:02x}".format(*mixed))
     return result

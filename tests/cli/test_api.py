@@ -112,14 +112,28 @@ def test_views_can_be_copied_and_pickled(h: hx.Hamiltonian) -> None:
         _ = b.nonsense
 
 
-def test_plot_and_display(h: hx.Hamiltonian) -> None:
-    pytest.importorskip("hamexplorer.plots.bands")
+def test_plots_are_holoviews_elements(h: hx.Hamiltonian) -> None:
     import holoviews as hv
 
-    b = hx.bands(h, "G-X", spacing=0.1)
-    assert isinstance(b.plot(), hv.Dimensioned)
-    data, _ = b._repr_mimebundle_()
-    assert "text/html" in data or any("holoviews" in key for key in data)
+    b = hx.bands(h, "G-X", spacing=0.1, weights="l")
+    assert isinstance(b.plot(), hv.Overlay)
+    assert isinstance(b.plot(zero="vbm", colour_by=b.groups[0]), hv.Overlay)
+    assert isinstance(hx.dos(h, mesh=(2, 2, 2), step=0.1).plot(), hv.Overlay)
+
+
+@pytest.mark.slow
+def test_views_show_themselves_in_a_notebook(silicon_h5: Path) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook()
+    source = f"import hamexplorer as hx\nhx.bands(hx.open({str(silicon_h5)!r}), 'G-X')"
+    notebook.cells = [nbformat.v4.new_code_cell(source)]
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    shown = [output.data for output in notebook.cells[0].outputs if "data" in output]
+    page = "".join(data.get("text/html", "") for data in shown)
+    assert "data-root-id" in page or "bk-root" in page or "embed_document" in page
+    assert not any(output.output_type == "error" for output in notebook.cells[0].outputs)
 
 
 def test_gallery_by_name_and_as_a_table() -> None:

@@ -141,7 +141,6 @@ def test_structure_is_computed_and_agrees_with_its_file(
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".html"])
 def test_pictures_and_pages(silicon_h5: Path, tmp_path: Path, suffix: str) -> None:
-    pytest.importorskip("hamexplorer.plots.static")
     target = tmp_path / f"bands{suffix}"
     arguments = ["bands", str(silicon_h5), "--path", "G-X|K-G", "-o", str(target), "--quiet"]
     assert main([*arguments, "--zero", "vbm", "--window", "-5,5"]) == 0
@@ -151,13 +150,12 @@ def test_pictures_and_pages(silicon_h5: Path, tmp_path: Path, suffix: str) -> No
     elif suffix == ".svg":
         assert b"<svg" in content[:2000]
     else:
-        # It asks the network, and the disk, for nothing.
-        assert not re.search(rb"<(script|img)[^>]*\ssrc=|<link[^>]*\shref=", content)
+        # It asks the network for nothing.
+        assert not re.search(rb"<(script|img)[^>]*\ssrc=.http|<link[^>]*\shref=.http", content)
     assert [p.name for p in tmp_path.iterdir()] == [target.name]
 
 
 def test_picture_of_listed_points(silicon_h5: Path, listed: Path, tmp_path: Path) -> None:
-    pytest.importorskip("hamexplorer.plots.static")
     target = tmp_path / "bands.png"
     assert main(["bands", str(silicon_h5), "--kpoints", str(listed), "-o", str(target), "-q"]) == 0
     assert target.read_bytes().startswith(b"\x89PNG")

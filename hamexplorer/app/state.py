@@ -1,0 +1,115 @@
+"""What one visitor sees and has chosen: the single source that all panes read and write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import param
+from pymatgen.core import Structure
+
+from hamexplorer.dft.settings import DftSettings
+from hamexplorer.hamiltonian import Hamiltonian, SpinState
+from hamexplorer.progress import ProgressEvent
+
+__all__ = ["COLOUR_NONE", "PAGES", "AppState", "Job", "Notice", "Pair", "Subject"]
+
+PAGES = ("structure", "bands", "hamiltonian")
+"""Names of the pages, in the order of the menu."""
+COLOUR_NONE = "none"
+
+Pair = tuple[int, int, tuple[int, int, int]]
+"""Sites i (in cell 0) and j (in cell R), and R."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The crystal on the page and, once there is one, its Hamiltonian.
+
+    ``gallery`` is the example's name and ``stored`` the start of the cache entry's key, either
+    may be empty: with neither, a link cannot lead back to it.
+    """
+
+    structure: Structure
+    hamiltonian: Hamiltonian | None = None
+    title: str = ""
+    gallery: str = ""
+    stored: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A calculation that runs, or one (``waiting``) that the user has yet to start."""
+
+    description: str
+    waiting: bool = False
+    event: ProgressEvent | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to tell: ``severity`` is ``error``, ``warning`` or ``info``."""
+
+    severity: Literal["error", "warning", "info"]
+    text: str
+
+
+class AppState(param.Parameterized):
+    """The state of one page. What the address bar carries is listed in ``app.url``."""
+
+    subject: Subject | None = param.ClassSelector(class_=Subject, default=None)
+    settings: DftSettings = param.ClassSelector(class_=DftSettings, default=DftSettings())
+    job: Job | None = param.ClassSelector(class_=Job, default=None)
+    notices: list[Notice] = param.List(default=[], item_type=Notice)
+
+    page: str = param.Selector(default="bands", objects=list(PAGES))
+    dark: bool = param.Boolean(default=False)
+
+    soc: float = param.Number(default=1.0, bounds=(0, 2), doc="λ.")
+    theta: float = param.Number(default=0.0, bounds=(0, 180), doc="Degrees.")
+    phi: float = param.Number(default=0.0, bounds=(0, 360), doc="Degrees.")
+    exchange: float = param.Number(default=1.0, bounds=(0, 2))
+
+    colour: str = param.String(
+        default=COLOUR_NONE, doc="none, spin_x, spin_y, spin_z or GROUPING:GROUP (element:Mo)."
+    )
+    energies: tuple[float, float] = param.Range(default=(-6.0, 6.0), doc="Window, eV from E_F.")
+    show_off: bool = param.Boolean(default=True, doc="Whether bands without SOC are drawn.")
+    point: tuple[int, int] | None = param.Parameter(
+        default=None, doc="The inspected state: index of the k-point on the path, and band."
+    )
+
+    atoms: list[int] = param.List(default=[], item_type=int, doc="Selected sites.")
+    pair: Pair | None = param.Parameter(default=None, doc="The block on the Hamiltonian page.")
+    component: str = param.String(default="H", doc="What is shown of it.")
+    supercell: tuple[int, int, int] = param.NumericTuple(default=(1, 1, 1), length=3)
+    camera: dict[str, Any] | None = param.Dict(default=None, allow_None=True)
+
+    @property
+    def hamiltonian(self) -> Hamiltonian | None:
+        """The Hamiltonian on the page."""
+        return None if self.subject is None else self.subject.hamiltonian
+
+    @property
+    def spin_state(self) -> SpinState:
+        """What the dial says."""
+        return SpinState(self.soc, self.theta, self.phi, self.exchange)
+
+    def tell(self, severity: Literal["error", "warning", "info"], text: str) -> None:
+        """Add a notice on top of the page; the same one is not repeated."""
+        notice = Notice(severity, text)
+        if notice not in self.notices:
+            self.notices = [*self.notices, notice][-4:]
+
+    def show(self, subject: Subject) -> None:
+        """Change the subject; selections that mean nothing for it are dropped with it."""
+        same = (
+            self.subject is not None
+            and self.subject.structure == subject.structure
+        )
+        changes: dict[str, Any] = {"subject": subject}
+        if not same:
+            changes |= {"atoms": [], "pair": None, "point": None, "camera": None}
+            if ":" in self.colour:
+                changes["colour"] = COLOUR_NONE
+        self.param.update(**changes)

@@ -1,0 +1,35 @@
+"""One call that draws any result."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import holoviews as hv
+
+from hamexplorer.errors import SettingsError
+from hamexplorer.plots.bands import band_plot
+from hamexplorer.plots.blocks import BlockImage, block_plot, decay_plot
+from hamexplorer.plots.dos import dos_plot
+from hamexplorer.properties import BandStructure, BlockDecay, DensityOfStates
+
+__all__ = ["show"]
+
+
+@singledispatch
+def show(result: Any, **_options: Any) -> hv.core.Dimensioned:
+    """The HoloViews plot of a result; keyword arguments are those of its plot function.
+
+    Raises:
+        SettingsError: there is no plot of this type.
+    """
+    raise SettingsError(
+        f"There is no plot of a {type(result).__name__}; there are plots of BandStructure, "
+        "DensityOfStates, BlockDecay and BlockImage."
+    )
+
+
+show.register(BandStructure, band_plot)
+show.register(DensityOfStates, dos_plot)
+show.register(BlockDecay, decay_plot)
+show.register(BlockImage, block_plot)
