@@ -1,0 +1,1 @@
+"""The app: Panel pages that hold widgets and layout, no physics."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, LinearColorMapper
-from bokeh.models.annotations import Title
+from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper
+from bokeh.models.annotations import ColorBar, Title
 from bokeh.plotting import figure
 
 from hamexplorer.plots.palette import theme

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bokeh.models.annotations import ColorBar
+
 from hamexplorer.plots.figure import apply_theme
 
 __all__ = ["frame_options", "frame_size"]
@@ -27,5 +29,8 @@ def frame_options(dark: bool) -> dict[str, Any]:
     def hook(plot: Any, _element: Any) -> None:
         apply_theme(plot.state, dark)
         plot.state.toolbar.logo = None
+        # The plot's title says what the colours mean; Bokeh would write it across the bar.
+        for bar in plot.state.select(ColorBar):
+            bar.title = None
 
     return {"hooks": [hook]}

@@ -188,6 +188,8 @@ def _write_html(result: BandStructure, target: Path, options: dict[str, Any]) ->
     from hamexplorer.plots.live_bands import LiveBandPlot
 
     plot = LiveBandPlot(result, height=640, **options)
-    target.write_text(
-        file_html(plot.figure, INLINE, title=f"Bands of {result.title}"), encoding="utf-8"
-    )
+    page = file_html(plot.figure, INLINE, title=f"Bands of {result.title}")
+    # The page around the plot takes the plot's background.
+    colour = theme(options["dark"]).background
+    page = page.replace("</head>", f"<style>body{{background:{colour}}}</style></head>", 1)
+    target.write_text(page, encoding="utf-8")

@@ -1,0 +1,291 @@
+"""The Bands page: spin-orbit off and on over each other, densities of states, numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from hamexplorer.app.band_model import BandModel, colour_choices, split_colour
+from hamexplorer.app.band_numbers import numbers_html
+from hamexplorer.app.browser import Downloads
+from hamexplorer.app.export import export_menu
+from hamexplorer.app.inspector import InspectedState, inspect_state, state_html
+from hamexplorer.app.jobs import Latest, Post
+from hamexplorer.app.state import COLOUR_NONE, AppState
+from hamexplorer.app.style import TABLE_CSS
+from hamexplorer.hamiltonian import Hamiltonian
+from hamexplorer.plots import LiveBandPlot, LiveDosPlot
+from hamexplorer.properties import BandStructure, DensityOfStates
+
+__all__ = ["BandsPage"]
+
+_SLIDER = 15.0
+_DOS_WIDTH = 210
+Drawn = tuple[BandModel, BandStructure, BandStructure]
+
+
+class BandsPage:
+    """Bound to the state; recomputes when the dial, the colours or the crystal change."""
+
+    def __init__(self, state: AppState, post: Post, downloads: Downloads) -> None:
+        self._state = state
+        self._model: BandModel | None = None
+        self._bands: LiveBandPlot | None = None
+        self._dos: LiveDosPlot | None = None
+        self._drawn: BandStructure | None = None
+        self._densities: DensityOfStates | None = None
+        self._colour = COLOUR_NONE
+        self._moving = False
+        self._latest = Latest(post, self._failed)
+        self._latest_dos = Latest(post, self._failed)
+        self._latest_state = Latest(post, self._failed)
+
+        self.colour = pmui.Select(
+            label="Colour by", groups={"One colour": {"none": COLOUR_NONE}}, value=COLOUR_NONE,
+            size="small", width=170, margin=(8, 6),
+        )
+        self.colour.param.watch(lambda e: self._set(colour=e.new or COLOUR_NONE), "value")
+        self.window = pmui.RangeSlider(
+            label="Energy window (eV)", start=-_SLIDER, end=_SLIDER, step=0.5,
+            value=self._clamped(), format="0.0", width=190, margin=(8, 16), size="small",
+        )
+        self.window.param.watch(lambda e: self._set(energies=tuple(e.new)), "value")
+        self.off = pmui.Checkbox.from_param(
+            state.param.show_off, label="SOC off (grey)", size="small", margin=(12, 6)
+        )
+        exports = [
+            export_menu(
+                downloads, "Bands", lambda: self._stem("bands"), self._band_table,
+                lambda: self._bands.figure if self._bands else None,
+            ),
+            export_menu(
+                downloads, "DOS", lambda: self._stem("dos"),
+                lambda: self._densities.to_dataframe() if self._densities else None,
+                lambda: self._dos.figure if self._dos else None,
+            ),
+        ]
+        self.toolbar = pn.Row(
+            self.colour,
+            self.window,
+            self.off,
+            pn.Spacer(sizing_mode="stretch_width"),
+            *exports,
+            sizing_mode="stretch_width",
+            styles={"align-items": "center", "flex": "0 0 auto"},
+        )
+        self.plots = pn.Row(sizing_mode="stretch_both", min_height=200)
+        self.empty = pmui.Typography(
+            "", variant="h6", margin=40, sizing_mode="stretch_width", visible=False
+        )
+        self.main = pn.Column(self.toolbar, self.plots, self.empty, sizing_mode="stretch_both")
+        self.numbers = pn.pane.HTML(
+            "", stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(6, 12),
+            css_classes=["hx-numbers"],
+        )
+        self.inspector = pn.pane.HTML(
+            "<p class='soft'>Click a band: orbitals, spin and velocity of that state. "
+            "Click an atom: the bands projected onto it.</p>",
+            stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(2, 12, 10, 12),
+            css_classes=["hx-state"],
+        )
+        self.side = pn.Column(self.numbers, self.inspector, sizing_mode="stretch_both", scroll="y")
+
+        state.param.watch(self._subject_changed, "subject")
+        state.param.watch(self._redraw, ["soc", "theta", "phi", "exchange", "colour", "energies"])
+        state.param.watch(self._follow, ["colour", "energies", "show_off", "dark", "point"])
+        state.param.watch(self._inspect, ["point"])
+        self._subject_changed()
+
+    # --- widgets and state -----------------------------------------------------------------
+
+    def _set(self, **values: Any) -> None:
+        if not self._moving:
+            self._state.param.update(**values)
+
+    def _clamped(self) -> tuple[float, float]:
+        low, high = self._state.energies
+        return max(low, -_SLIDER), min(high, _SLIDER)
+
+    def _follow(self, *events: param.parameterized.Event) -> None:
+        """Widgets and plots after a change that did not come from them."""
+        state = self._state
+        self._moving = True
+        try:
+            self.window.value = self._clamped()
+            known = {v for group in self.colour.groups.values() for v in group.values()}
+            if state.colour in known:
+                self.colour.value = state.colour
+        finally:
+            self._moving = False
+        if self._bands is None:
+            return
+        y_range = self._bands.figure.y_range
+        if (y_range.start, y_range.end) != state.energies:
+            y_range.update(start=state.energies[0], end=state.energies[1])
+        changed = {event.name for event in events}
+        if "dark" in changed:
+            self._bands.set_theme(state.dark)
+            if self._dos is not None:
+                self._dos.set_theme(state.dark)
+        if "show_off" in changed:
+            self._bands.show_soc_off(state.show_off)
+
+    def _zoomed(self, *_: Any) -> None:
+        """The visitor panned or zoomed the plot."""
+        if self._bands is not None:
+            y_range = self._bands.figure.y_range
+            low, high = float(y_range.start), float(y_range.end)
+            if low < high and (low, high) != self._state.energies:
+                self._state.energies = (low, high)
+
+    # --- computing and drawing -------------------------------------------------------------
+
+    def _subject_changed(self, *_: param.parameterized.Event) -> None:
+        h = self._state.hamiltonian
+        self._model = None
+        self._show_empty()
+        if h is None:
+            return
+        self._moving = True
+        try:
+            groups = colour_choices(h)
+            known = {v for group in groups.values() for v in group.values()}
+            if self._state.colour not in known:
+                self._state.colour = COLOUR_NONE
+            self.colour.param.update(groups=groups, value=self._state.colour)
+        finally:
+            self._moving = False
+        self._redraw()
+
+    def _show_empty(self) -> None:
+        """Bands of the crystal before would be wrong beside the new one."""
+        subject = self._state.subject
+        missing = subject is None or subject.hamiltonian is None
+        if missing:
+            title = subject.title if subject is not None else "the crystal"
+            self.empty.object = f"The bands of {title} appear here once they are computed."
+            self.numbers.object = ""
+        self.empty.visible = missing
+        self.plots.visible = not missing
+
+    def _redraw(self, *_: param.parameterized.Event) -> None:
+        h, state = self._state.hamiltonian, self._state
+        if h is None:
+            return
+        spin_state, colour, window = state.spin_state, state.colour, state.energies
+        model = self._model
+
+        def work() -> Drawn:
+            ready = model if model is not None else self._prepared(h)
+            return ready, *ready.bands(spin_state, colour, window)
+
+        def done(drawn: Drawn) -> None:
+            if self._state.hamiltonian is not h:
+                return
+            self._model = drawn[0]
+            self._draw(drawn[1], drawn[2], colour)
+
+        self._latest.request(work, done)
+
+    def _prepared(self, h: Hamiltonian) -> BandModel:
+        ready = self._model
+        return ready if ready is not None and ready.hamiltonian is h else BandModel(h)
+
+    def _draw(self, on: BandStructure, off: BandStructure, colour: str) -> None:
+        state = self._state
+        column = split_colour(colour)[1]
+        if self._bands is None:
+            self._bands = LiveBandPlot(
+                on, off, colour_by=column, energy_window=state.energies, dark=state.dark
+            )
+            self._bands.show_soc_off(state.show_off)
+            self._bands.figure.min_height = 200
+            for name in ("start", "end"):
+                self._bands.figure.y_range.on_change(name, self._zoomed)
+            self._bands.point_source.selected.on_change("indices", self._tapped)
+            self.plots.objects = [pn.pane.Bokeh(self._bands.figure, sizing_mode="stretch_both")]
+        elif colour != self._colour:
+            self._bands.set_colour(None)
+            self._bands.update(on, off)
+            if column is not None:
+                self._bands.set_colour(column)
+        else:
+            self._bands.update(on, off)
+        self._colour, self._drawn = colour, on
+        magnetic = self._state.hamiltonian is not None and self._state.hamiltonian.is_magnetic
+        self.numbers.object = numbers_html(on, magnetic)
+        self._request_dos()
+        self._inspect()
+
+    def _request_dos(self) -> None:
+        model, state = self._model, self._state
+        if model is None:
+            return
+        spin_state, colour, window = state.spin_state, state.colour, state.energies
+
+        def done(result: DensityOfStates) -> None:
+            if self._model is model and self._bands is not None:
+                self._draw_dos(result)
+
+        self._latest_dos.request(lambda: model.dos(spin_state, colour, window), done)
+
+    def _draw_dos(self, result: DensityOfStates) -> None:
+        self._densities = result
+        if self._dos is not None:
+            self._dos.update(result)
+            return
+        assert self._bands is not None
+        self._dos = LiveDosPlot(
+            result, y_range=self._bands.figure.y_range, dark=self._state.dark, width=_DOS_WIDTH
+        )
+        self.plots.append(
+            pn.pane.Bokeh(self._dos.figure, sizing_mode="stretch_height", width=_DOS_WIDTH)
+        )
+
+    def _failed(self, error: Exception) -> None:
+        self._state.tell("error", str(error))
+
+    # --- the state under the loupe ---------------------------------------------------------
+
+    def _tapped(self, _attr: str, _old: list[int], new: list[int]) -> None:
+        if self._bands is not None and new:
+            self._state.point = self._bands.picked(new[0])
+
+    def _inspect(self, *_: param.parameterized.Event) -> None:
+        h, point, drawn = self._state.hamiltonian, self._state.point, self._drawn
+        if h is None or point is None or drawn is None:
+            return
+        index, band = point
+        if index >= len(drawn.kpoints) or band >= 2 * h.basis.n_orbitals:
+            self._state.point = None
+            return
+        spin_state, k = self._state.spin_state, drawn.kpoints[index]
+        label = dict(drawn.path.ticks).get(index, "")
+        fermi = drawn.fermi.energy
+
+        def done(found: InspectedState) -> None:
+            self.inspector.object = state_html(found, label, fermi)
+
+        self._latest_state.request(lambda: inspect_state(h, k, band, spin_state), done)
+
+    # --- export ----------------------------------------------------------------------------
+
+    def _stem(self, what: str) -> str:
+        subject = self._state.subject
+        name = subject.structure.composition.reduced_formula if subject is not None else ""
+        return f"{name}-{what}-soc{100 * self._state.soc:.0f}"
+
+    def _band_table(self) -> Any:
+        if self._drawn is None:
+            return None
+        frame = self._drawn.to_dataframe()
+        frame.insert(
+            int(np.flatnonzero(frame.columns == "energy_eV")[0]) + 1,
+            "energy_from_fermi_eV",
+            frame["energy_eV"] - self._drawn.fermi.energy,
+        )
+        return frame

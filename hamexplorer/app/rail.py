@@ -1,0 +1,207 @@
+"""The left rail: the crystal, how its Hamiltonian is computed, and the spin dial."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from hamexplorer.app.browser import DropZone
+from hamexplorer.app.opening import MAX_UPLOAD_BYTES, Opener
+from hamexplorer.app.state import AppState
+from hamexplorer.dft.basis_sets import BASIS_SETS
+from hamexplorer.dft.settings import DftSettings
+from hamexplorer.errors import HamexplorerError, SettingsError
+from hamexplorer.structures import entries
+
+__all__ = ["Rail"]
+
+_WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 14)}
+_SPINS = {"automatic": "auto", "off": "none", "collinear": "collinear"}
+
+
+class Rail:
+    """Widgets of the rail, bound to the state; ``sections`` go into the page's sidebar."""
+
+    def __init__(self, state: AppState, opener: Opener) -> None:
+        self._state = state
+        self._opener = opener
+        self.sections = [self._structure(), self._dial(), self._calculation()]
+        state.param.watch(self._follow, "subject")
+        self._follow()
+
+    # --- structure -------------------------------------------------------------------------
+
+    def _structure(self) -> pn.Column:
+        groups: dict[str, dict[str, str]] = {}
+        for item in entries():
+            groups.setdefault(item.family, {})[item.title] = item.name
+        self.gallery = pmui.Select(
+            label="Gallery", groups=groups, value=None, searchable=True, size="small", **_WIDE
+        )
+        self.gallery.param.watch(self._chosen, "value")
+        self.drop = DropZone(
+            self._opener.upload,
+            lambda text: self._state.tell("error", text),
+            max_bytes=MAX_UPLOAD_BYTES,
+            dark=self._state.dark,
+            **_WIDE,
+        )
+        self._state.param.watch(lambda e: setattr(self.drop, "dark", e.new), "dark")
+        self.paste = pmui.TextAreaInput(
+            label="Text of a CIF, POSCAR, XYZ …", rows=5, max_rows=8, size="small", **_WIDE
+        )
+        open_text = pmui.Button(label="Open text", variant="outlined", size="small", **_WIDE)
+        open_text.on_click(self._pasted)
+        return pn.Column(
+            _title("Crystal"),
+            self.gallery,
+            self.drop,
+            _folded("Paste text", self.paste, open_text),
+            sizing_mode="stretch_width",
+        )
+
+    def _chosen(self, event: param.parameterized.Event) -> None:
+        subject = self._state.subject
+        if event.new and (subject is None or subject.gallery != event.new):
+            self._opener.gallery(event.new)
+
+    def _pasted(self, _: Any) -> None:
+        self._opener.text(self.paste.value_input or self.paste.value or "")
+
+    # --- spin ------------------------------------------------------------------------------
+
+    def _dial(self) -> pn.Column:
+        p = self._state.param
+        self.soc = pmui.FloatSlider.from_param(
+            p.soc, label="Spin–orbit strength λ", step=0.01, format="0%", **_WIDE
+        )
+        self.theta = pmui.FloatSlider.from_param(
+            p.theta, label="Polar angle θ (°)", step=1, format="0", **_WIDE
+        )
+        self.phi = pmui.FloatSlider.from_param(
+            p.phi, label="Azimuth φ (°)", step=1, format="0", **_WIDE
+        )
+        self.exchange = pmui.FloatSlider.from_param(
+            p.exchange, label="Exchange field", step=0.01, format="0%", **_WIDE
+        )
+        self.reason = pmui.Typography(
+            "", variant="caption", margin=(0, 14), sizing_mode="stretch_width"
+        )
+        off, full = (
+            pmui.Button(label=label, variant="text", size="small", margin=(0, 2))
+            for label in ("off", "100 %")
+        )
+        off.on_click(lambda _: self._state.param.update(soc=0.0))
+        full.on_click(lambda _: self._state.param.update(soc=1.0, exchange=1.0))
+        return pn.Column(
+            pn.Row(_title("Spin"), pn.Spacer(sizing_mode="stretch_width"), off, full),
+            self.soc,
+            self.theta,
+            self.phi,
+            self.exchange,
+            self.reason,
+            sizing_mode="stretch_width",
+        )
+
+    def _follow(self, *_: param.parameterized.Event) -> None:
+        subject, h = self._state.subject, self._state.hamiltonian
+        gallery = subject.gallery if subject is not None else ""
+        if self.gallery.value != (gallery or None):
+            self.gallery.value = gallery or None
+        self.soc.disabled = h is not None and not h.has_spin_orbit
+        self.exchange.disabled = h is None or not h.is_magnetic
+        if h is None:
+            self.reason.object = ""
+        elif not h.has_spin_orbit:
+            self.reason.object = "This Hamiltonian holds no spin–orbit part: λ does nothing."
+        elif not h.is_magnetic:
+            self.reason.object = (
+                "Not magnetic: no exchange field to scale; θ and φ turn the quantisation axis, "
+                "the energies do not depend on it."
+            )
+        else:
+            self.reason.object = "θ and φ turn the magnetisation."
+        self._show_chosen()
+
+    # --- calculation -----------------------------------------------------------------------
+
+    def _calculation(self) -> pn.Column:
+        settings = self._state.settings
+        self.basis = pmui.Select(
+            label="Basis", options=list(BASIS_SETS), value=settings.basis, size="small", **_WIDE
+        )
+        self.kmesh = pmui.TextInput(label="k mesh", placeholder="automatic", size="small", **_WIDE)
+        self.cutoff = pmui.TextInput(
+            label="Grid cutoff (Ha)", placeholder="automatic", size="small", **_WIDE
+        )
+        self.spin = pmui.Select(
+            label="Magnetism", options=_SPINS, value=settings.spin, size="small", **_WIDE
+        )
+        self.compute = pmui.Button(
+            label="Compute with these", variant="contained", size="small", **_WIDE
+        )
+        self.compute.on_click(self._recompute)
+        return _folded("Calculation", self.basis, self.kmesh, self.cutoff, self.spin, self.compute)
+
+    def _show_chosen(self) -> None:
+        """What ``automatic`` came to, where the engine says so."""
+        h = self._state.hamiltonian
+        used = h.provenance.settings if h is not None else {}
+        mesh, cutoff = used.get("kmesh"), used.get("cutoff")
+        self.kmesh.placeholder = (
+            f"automatic: {' '.join(map(str, mesh))}" if mesh else "automatic"
+        )
+        self.cutoff.placeholder = f"automatic: {cutoff:g}" if cutoff else "automatic"
+
+    def _recompute(self, _: Any) -> None:
+        try:
+            self._state.settings = DftSettings(
+                basis=self.basis.value,
+                kmesh=_mesh(self.kmesh.value),
+                cutoff=_number(self.cutoff.value, "The grid cutoff"),
+                spin=self.spin.value,
+            )
+        except HamexplorerError as error:
+            self._state.tell("error", str(error))
+            return
+        self._opener.start()
+
+
+def _mesh(text: str | None) -> tuple[int, int, int] | None:
+    words = re.split(r"[\s,x×]+", (text or "").strip())
+    if words == [""]:
+        return None
+    try:
+        a, b, c = (int(word) for word in words)
+    except ValueError:
+        raise SettingsError(
+            f"The k mesh {text!r} is not three whole numbers such as 6 6 1."
+        ) from None
+    return a, b, c
+
+
+def _number(text: str | None, what: str) -> float | None:
+    if not (text or "").strip():
+        return None
+    try:
+        return float(text or "")
+    except ValueError:
+        raise SettingsError(f"{what} {text!r} is not a number.") from None
+
+
+def _title(text: str) -> pmui.Typography:
+    return pmui.Typography(text, variant="subtitle2", margin=(10, 14, 0, 14))
+
+
+def _folded(title: str, *content: Any) -> pmui.Accordion:
+    return pmui.Accordion(
+        (title, pn.Column(*content, sizing_mode="stretch_width")),
+        sizing_mode="stretch_width",
+        margin=(4, 14),
+        disable_gutters=True,
+        title_variant="subtitle2",
+    )

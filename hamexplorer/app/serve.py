@@ -1,0 +1,128 @@
+"""The server: ``panel serve hamexplorer/app/serve.py``, or :func:`serve` from Python."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+from pymatgen.core import Structure
+
+from hamexplorer.app.address import follow_address, read_address
+from hamexplorer.app.shell import Shell
+from hamexplorer.app.viewer import warm_up
+from hamexplorer.dft.settings import DftSettings
+from hamexplorer.errors import SettingsError
+from hamexplorer.hamiltonian import Hamiltonian
+from hamexplorer.sources import DftSource, HamiltonianCache, Source
+
+__all__ = ["MAX_MESSAGE_BYTES", "make_page", "prepare", "serve"]
+
+MAX_MESSAGE_BYTES = 32_000_000
+"""A 20 MB file in base64 and its frame; the browser refuses larger files before sending."""
+
+
+def make_page(
+    crystal: Structure | Hamiltonian | None = None,
+    *,
+    settings: DftSettings | None = None,
+    cache: HamiltonianCache | None = None,
+    source: Callable[[DftSettings], Source] = DftSource,
+) -> Any:
+    """The page of one visitor, in the view that the address asks for."""
+    values, wanted, notes = read_address()
+    shell = Shell(settings=settings, cache=cache, source=source, **_early(values))
+    for note in notes:
+        shell.state.tell("warning", note)
+    _when_loaded(shell, values)
+    if "gallery" in wanted:
+        shell.opener.gallery(wanted["gallery"])
+    elif "stored" in wanted:
+        shell.opener.stored(wanted["stored"])
+    else:
+        shell.open(crystal)
+    pn.state.on_session_destroyed(lambda _: shell.opener.cancel())
+    follow_address(shell)
+    return shell.page()
+
+
+_OF_A_CRYSTAL = ("atoms", "pair", "point", "camera", "colour", "component")
+
+
+def _early(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in _OF_A_CRYSTAL}
+
+
+def _when_loaded(shell: Shell, values: dict[str, Any]) -> None:
+    """Selections mean something only once their crystal is there."""
+    later = {name: value for name, value in values.items() if name in _OF_A_CRYSTAL}
+
+    def arrived(*_: Any) -> None:
+        if shell.state.hamiltonian is None:
+            return
+        shell.state.param.unwatch(watcher)
+        shell.state.param.update(**shell.checked(later))
+
+    watcher = shell.state.param.watch(arrived, "subject", precedence=10)
+
+
+def prepare() -> None:
+    """What is done once a process: threads, and slow imports in the background."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+    threading.Thread(target=_warm, name="hamexplorer-warm-up", daemon=True).start()
+
+
+def _warm() -> None:
+    import torch
+
+    # Band solvers spread k-points over cores with one thread each; more only get in the way.
+    torch.set_num_threads(1)
+    from hamexplorer.dft import engine  # noqa: F401
+
+    warm_up()
+
+
+def serve(
+    structure: Structure | Hamiltonian | None = None,
+    *,
+    port: int = 5006,
+    address: str = "localhost",
+    show: bool = True,
+    threaded: bool = False,
+    **page: Any,
+) -> Any:
+    """Serve the app until it is interrupted (``threaded``: return the server's thread).
+
+    ``port`` 0 takes a free one; ``address`` other than localhost opens the app to the network;
+    ``page`` goes to :func:`make_page`.
+
+    Raises:
+        SettingsError: the port is taken, or the address is not this machine's.
+    """
+    prepare()
+    origins = None if address in ("localhost", "127.0.0.1") else ["*"]
+    options: dict[str, Any] = {
+        "title": "hamexplorer",
+        "port": port,
+        "address": address,
+        "show": show,
+        "threaded": threaded,
+        "websocket_max_message_size": MAX_MESSAGE_BYTES,
+        "websocket_origin": origins,
+    }
+    try:
+        return pn.serve(lambda: make_page(structure, **page), **options)
+    except OSError as error:
+        raise SettingsError(
+            f"The app cannot listen on {address}:{port} ({error.strerror or error}); choose "
+            "another --port."
+        ) from error
+
+
+pn.extension("tabulator")
+
+if pn.state.served:
+    prepare()
+    make_page().servable(title="hamexplorer")

@@ -1,0 +1,174 @@
+"""One visitor's page: state, panes and where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+from pymatgen.core import Structure
+
+from hamexplorer.app.band_model import colour_choices
+from hamexplorer.app.browser import Downloads
+from hamexplorer.app.crystal import CrystalPane
+from hamexplorer.app.jobs import page_poster
+from hamexplorer.app.opening import Opener
+from hamexplorer.app.pages.bands import BandsPage
+from hamexplorer.app.pages.hamiltonian import HamiltonianPage
+from hamexplorer.app.pages.structure import StructurePage
+from hamexplorer.app.progress import JobBar, Notices
+from hamexplorer.app.rail import Rail
+from hamexplorer.app.state import COLOUR_NONE, PAGES, AppState
+from hamexplorer.app.strip import ProvenanceStrip
+from hamexplorer.app.style import THEME
+from hamexplorer.dft.settings import DftSettings
+from hamexplorer.errors import HamiltonianError
+from hamexplorer.hamiltonian import Hamiltonian
+from hamexplorer.sources import DftSource, HamiltonianCache, Source
+
+__all__ = ["START", "Shell"]
+
+START = "mos2-1h"
+"""The example that is shown when nothing else is asked for."""
+
+_TITLES = {"structure": "Structure", "bands": "Bands", "hamiltonian": "Hamiltonian"}
+# Grid areas: main is a page's plots, side its numbers, crystal the viewer.
+_WIDE = {
+    "grid-template-columns": "minmax(0, 1fr) clamp(280px, 24vw, 420px)",
+    "grid-template-rows": "minmax(200px, 42%) minmax(0, 1fr)",
+    "grid-template-areas": '"main crystal" "main side"',
+}
+_CRYSTAL = {
+    "grid-template-columns": "minmax(0, 1fr) clamp(340px, 28vw, 480px)",
+    "grid-template-rows": "minmax(0, 1fr)",
+    "grid-template-areas": '"crystal side"',
+}
+_LINE = "1px solid rgba(128,128,128,.35)"
+
+
+class Shell:
+    """Everything on one page.
+
+    Args:
+        settings: to begin with.
+        cache: of Hamiltonians; default: the user's.
+        source: what computes them, made from settings.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: DftSettings | None = None,
+        cache: HamiltonianCache | None = None,
+        source: Callable[[DftSettings], Source] = DftSource,
+        **values: Any,
+    ) -> None:
+        self.state = AppState(settings=settings or DftSettings(), **values)
+        post = page_poster()
+        self.opener = Opener(self.state, post, cache=cache, source=source)
+        self.downloads = Downloads(width=0, height=0, margin=0)
+        self.crystal = CrystalPane(self.state, post)
+        self.structure = StructurePage(self.state, self.downloads)
+        self.bands = BandsPage(self.state, post, self.downloads)
+        self.hamiltonian = HamiltonianPage(self.state, self.downloads)
+        self.rail = Rail(self.state, self.opener)
+        self.notices = Notices(self.state)
+        self.jobs = JobBar(self.state, self.opener)
+        self.strip = ProvenanceStrip(self.state)
+        self.tabs = pmui.RadioButtonGroup(
+            options={_TITLES[name]: name for name in PAGES},
+            value=self.state.page,
+            variant="text",
+            size="medium",
+            margin=(0, 24),
+        )
+        self.tabs.link(self.state, value="page", bidirectional=True)
+        self.grid = self._grid()
+        self.body = pn.Column(
+            self.notices.view,
+            self.jobs.view,
+            self.grid,
+            self.strip.view,
+            self.downloads,
+            sizing_mode="stretch_both",
+            margin=0,
+        )
+        self.state.param.watch(self._turn, "page")
+        self._turn()
+
+    def open(self, crystal: Structure | Hamiltonian | None = None) -> None:
+        """Open a crystal; without one, the example."""
+        if crystal is None:
+            self.opener.gallery(START)
+        else:
+            self.opener.given(crystal)
+
+    def checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Those of a link's selections that exist in this crystal; the others are said."""
+        h = self.state.hamiltonian
+        assert h is not None
+        kept = dict(values)
+        missing = []
+        if any(site >= h.basis.n_sites for site in kept.get("atoms", [])):
+            missing.append("atom")
+            del kept["atoms"]
+        if kept.get("pair") is not None:
+            try:
+                h.pairs.index(*kept["pair"])
+            except HamiltonianError:
+                missing.append("pair")
+                del kept["pair"]
+        known = {v for group in colour_choices(h).values() for v in group.values()}
+        if kept.get("colour", COLOUR_NONE) not in known:
+            missing.append("colouring")
+            del kept["colour"]
+        for what in missing:
+            self.state.tell("warning", f"The address asks for a {what} that this crystal lacks.")
+        return kept
+
+    def page(self) -> pmui.Page:
+        """The full page of a browser window."""
+        page = pmui.Page(
+            title="hamexplorer",
+            header=[self.tabs],
+            sidebar=self.rail.sections,
+            sidebar_width=300,
+            main=[self.body],
+            theme_config=THEME,
+            dark_theme=self.state.dark,
+            busy_indicator=None,
+        )
+        page.link(self.state, dark_theme="dark", bidirectional=True)
+        return page
+
+    # --- placing ---------------------------------------------------------------------------
+
+    def _grid(self) -> pn.Column:
+        def cell(area: str, *content: Any, **styles: str) -> pn.Column:
+            return pn.Column(
+                *content,
+                sizing_mode="stretch_both",
+                margin=0,
+                styles={"grid-area": area, "min-width": "0", "min-height": "0", **styles},
+            )
+
+        self._main = cell("main", self.bands.main, self.hamiltonian.main)
+        self._crystal = cell("crystal", self.crystal.viewer, **{"border-left": _LINE})
+        self._side = cell(
+            "side", self.structure.side, self.bands.side, self.hamiltonian.side,
+            **{"border-left": _LINE, "border-top": _LINE},
+        )
+        return pn.Column(
+            self._main, self._crystal, self._side, sizing_mode="stretch_both", margin=0
+        )
+
+    def _turn(self, *_: param.parameterized.Event) -> None:
+        page = self.state.page
+        self._main.visible = page != "structure"
+        for name, pane in (("bands", self.bands), ("hamiltonian", self.hamiltonian)):
+            pane.main.visible = pane.side.visible = page == name
+        self.structure.side.visible = page == "structure"
+        places = _CRYSTAL if page == "structure" else _WIDE
+        self.grid.styles = {"display": "grid", "min-height": "0", "flex": "1 1 0", **places}
