@@ -19,7 +19,7 @@ Blocks = Mapping[Key, ArrayLike]
 S = Shell("s", 0)
 P = Shell("p", 1)
 
-# (L_a)_{mm'} = i · M_a in the order y, z, x of real p orbitals: L_z|x⟩ = i|y⟩ and cyclic.
+# L_a = i · L_P[a] in the order y, z, x of real p orbitals: L_z|x⟩ = i|y⟩ and cyclic.
 L_P = np.zeros((3, 3, 3))
 _Y, _Z, _X = range(3)
 for _axis, _from, _to in ((2, _X, _Y), (0, _Y, _Z), (1, _Z, _X)):
@@ -143,7 +143,7 @@ def p_atom(xi: float = 0.6, field: float = 0.0) -> Hamiltonian:
         3.0,
         scalar={here: np.zeros((3, 3))},
         exchange={here: field * np.eye(3)} if field else None,
-        # ξ L·S = (ξ/2) L·σ = Σ_a σ_a ⊗ iΛ_a with L_a = −i M_a, M_a = −L_P of the convention below.
+        # ξ L·S = (ξ/2) L·σ with L_a = i L_P[a], so that Λ_a = (ξ/2) L_P[a].
         spin_orbit={here: xi / 2 * L_P},
     )
 
@@ -205,14 +205,14 @@ def random_crystal(
             if (j, i, tuple(-c for c in cell)) in scalar:
                 continue
             decay = np.exp(-1.5 * np.linalg.norm(cell)) * (1.0 if i == j else 0.5)
-            block, metric, field, turn = (decay * rng.normal(size=(size, size)) for _ in range(4))
+            block, metric, field = (decay * rng.normal(size=(size, size)) for _ in range(3))
             vector = decay * rng.normal(size=(3, size, size))
             if i == j and not any(cell):
                 block, field = block + block.T + np.diag(np.arange(size)), field + field.T
                 metric, vector = np.eye(size) * 20, vector - vector.swapaxes(1, 2)
             key = (i, j, cell)
             scalar[key], overlap[key] = block, metric / 20
-            exchange[key], coupling[key] = 0.3 * field, 0.2 * vector + 0 * turn
+            exchange[key], coupling[key] = 0.3 * field, 0.2 * vector
     return build(
         structure,
         [list(shells)] * n_sites,

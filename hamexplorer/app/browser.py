@@ -8,12 +8,27 @@ from collections.abc import Callable
 from typing import Any
 
 import param
-from panel.custom import JSComponent
+from panel.custom import AnyWidgetComponent
 
 __all__ = ["Downloads", "DropZone"]
 
 
-class DropZone(JSComponent):
+class _BrowserComponent(AnyWidgetComponent):
+    """JavaScript of our own that imports nothing.
+
+    All of the app's components are of this kind, the viewer too: Panel 1.9 keeps one rendering
+    function for JSComponent and AnyWidgetComponent together, so a page can hold only one kind.
+    """
+
+    __abstract = True
+
+    @classmethod
+    def _process_importmap(cls) -> dict[str, Any]:
+        # The inherited one names React on a CDN.
+        return {}
+
+
+class DropZone(_BrowserComponent):
     """A place to drop a file on, or to click for one; the whole window takes drops too.
 
     The browser refuses files above ``max_bytes`` before it sends anything.
@@ -21,6 +36,9 @@ class DropZone(JSComponent):
 
     max_bytes = param.Integer(default=20_000_000)
     dark = param.Boolean(default=False)
+    upload = param.Dict(
+        default=None, allow_None=True, doc="The latest file: name, size, data (base64), count."
+    )
 
     def __init__(
         self,
@@ -31,8 +49,13 @@ class DropZone(JSComponent):
         super().__init__(**params)
         self._received = received
         self._refused = refused
+        self.param.watch(self._arrived, "upload")
 
-    def _handle_msg(self, msg: dict[str, Any]) -> None:
+    def _arrived(self, event: param.parameterized.Event) -> None:
+        msg = event.new
+        if not msg:
+            return
+        self.upload = None  # the page need not carry the file along
         name, size = str(msg.get("name", "")), msg.get("size", 0)
         if "data" not in msg:
             self._refused(
@@ -51,7 +74,7 @@ class DropZone(JSComponent):
         self._received(name, data)
 
     _esm = """
-export function render({model, el}) {
+function render({model, el}) {
   el.innerHTML = `
     <style>
       .zone { display: flex; flex-direction: column; align-items: center; gap: 2px;
@@ -71,22 +94,28 @@ export function render({model, el}) {
     </div>`
   const zone = el.querySelector(".zone")
   const input = el.querySelector("input")
-  const theme = () => zone.classList.toggle("dark", model.dark)
+  const theme = () => zone.classList.toggle("dark", model.get("dark"))
   theme()
-  model.on("dark", theme)
+  model.on("change:dark", theme)
+  let count = 0
+  const hand = (upload) => {
+    count += 1
+    model.set("upload", {...upload, count})
+    model.save_changes()
+  }
 
   function send(file) {
     if (!file) return
-    if (file.size > model.max_bytes) {
-      model.send_msg({name: file.name, size: file.size})
+    if (file.size > model.get("max_bytes")) {
+      hand({name: file.name, size: file.size})
       return
     }
     const reader = new FileReader()
     reader.onload = () => {
       const text = String(reader.result)
-      model.send_msg({name: file.name, size: file.size, data: text.slice(text.indexOf(",") + 1)})
+      hand({name: file.name, size: file.size, data: text.slice(text.indexOf(",") + 1)})
     }
-    reader.onerror = () => model.send_msg({name: file.name, size: file.size, data: "!"})
+    reader.onerror = () => hand({name: file.name, size: file.size, data: "!"})
     reader.readAsDataURL(file)
   }
   zone.addEventListener("click", () => input.click())
@@ -111,16 +140,17 @@ export function render({model, el}) {
   }
   const listeners = {dragover: over, dragleave: leave, drop}
   for (const [name, listener] of Object.entries(listeners)) window.addEventListener(name, listener)
-  model.on("remove", () => {
+  return () => {
     for (const [name, listener] of Object.entries(listeners)) {
       window.removeEventListener(name, listener)
     }
-  })
+  }
 }
+export default {render}
 """
 
 
-class Downloads(JSComponent):
+class Downloads(_BrowserComponent):
     """Invisible; hands files to the visitor, and plots as the browser drew them."""
 
     def text(self, name: str, content: str) -> None:
@@ -157,7 +187,7 @@ function view_of(id) {
   return null
 }
 
-export function render({model, el}) {
+function render({model, el}) {
   el.style.display = "none"
   model.on("msg:custom", (event) => {
     const message = event.data ?? event
@@ -179,4 +209,5 @@ export function render({model, el}) {
     }
   })
 }
+export default {render}
 """

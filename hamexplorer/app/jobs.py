@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import panel as pn
+from bokeh.document import Document
 
 from hamexplorer.errors import CalculationCancelled
 from hamexplorer.progress import Monitor, ProgressEvent
@@ -35,9 +36,18 @@ def page_poster() -> Post:
         if document is None or document.session_context is None:
             function()
         else:
-            document.add_next_tick_callback(function)
+            document.add_next_tick_callback(lambda: _at_once(document, function))
 
     return post
+
+
+def _at_once(document: Document, function: Callable[[], None]) -> None:
+    """Send all that ``function`` changes as one message.
+
+    Panel may otherwise send a change of a new plot ahead of the plot, which the browser refuses.
+    """
+    with pn.io.hold(document):
+        function()
 
 
 class JobRunner:

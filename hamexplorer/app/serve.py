@@ -37,12 +37,17 @@ def make_page(
     for note in notes:
         shell.state.tell("warning", note)
     _when_loaded(shell, values)
-    if "gallery" in wanted:
-        shell.opener.gallery(wanted["gallery"])
-    elif "stored" in wanted:
-        shell.opener.stored(wanted["stored"])
-    else:
-        shell.open(crystal)
+
+    def begin() -> None:
+        if "gallery" in wanted:
+            shell.opener.gallery(wanted["gallery"])
+        elif "stored" in wanted:
+            shell.opener.stored(wanted["stored"])
+        else:
+            shell.open(crystal)
+
+    # Plots that come while the page is still being fetched would not be known to it.
+    pn.state.onload(begin)
     pn.state.on_session_destroyed(lambda _: shell.opener.cancel())
     follow_address(shell)
     return shell.page()

@@ -80,8 +80,8 @@ class Shell:
         self.tabs = pmui.RadioButtonGroup(
             options={_TITLES[name]: name for name in PAGES},
             value=self.state.page,
-            variant="text",
-            size="medium",
+            variant="contained",
+            size="small",
             margin=(0, 24),
         )
         self.tabs.link(self.state, value="page", bidirectional=True)

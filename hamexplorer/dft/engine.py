@@ -42,12 +42,14 @@ from hamexplorer.units import HARTREE_EV
 __all__ = [
     "ELEMENTS",
     "ENGINE_VERSION",
+    "Clock",
     "Estimate",
     "GroundState",
     "Plan",
     "check",
     "estimate",
     "ground_state",
+    "hamiltonian_of",
     "plan",
     "run",
 ]
@@ -55,8 +57,8 @@ __all__ = [
 ELEMENTS = supported_elements()
 """Elements that the default basis covers: 71."""
 
-_DROP_OVERLAP = 1e-9
-_DROP_ENERGY = 1e-7
+_DROP_OVERLAP = 1e-11
+_DROP_ENERGY = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,23 +107,34 @@ def run(
             :class:`CalculationCancelled` if ``monitor`` says so.
     """
     monitor = monitor or Monitor()
-    clock = _Clock()
+    clock = Clock()
     monitor.report("Preparing", 0.0, "choosing grid, k mesh and symmetry")
     chosen = plan(structure, settings)
     with threadpool_limits(chosen.threads), _TorchThreads(chosen.threads):
         state = ground_state(chosen, monitor)
         clock.lap("self-consistency")
-        potential = _potential_blocks(state, monitor)
-        clock.lap("real-space blocks")
-        monitor.report("Spin-orbit coupling", 0.96)
-        spin_orbit = None
-        if chosen.settings.spin_orbit:
-            spin_orbit = spin_orbit_blocks(chosen.system, state.pairs)
-        clock.lap("spin-orbit")
-        monitor.report("Checking", 0.98, "hermiticity, antisymmetry, overlap")
-        hamiltonian = _assemble(structure, state, potential, spin_orbit, clock.laps)
+        hamiltonian = hamiltonian_of(structure, state, monitor, clock)
     monitor.report("Done", 1.0)
     return hamiltonian
+
+
+def hamiltonian_of(
+    structure: Structure,
+    state: GroundState,
+    monitor: Monitor | None = None,
+    clock: Clock | None = None,
+) -> Hamiltonian:
+    """Real-space blocks of a ground state, with the spin-orbit part; eV."""
+    monitor, clock = monitor or Monitor(), clock or Clock()
+    potential = _potential_blocks(state, monitor)
+    clock.lap("real-space blocks")
+    monitor.report("Spin-orbit coupling", 0.96)
+    spin_orbit = None
+    if state.plan.settings.spin_orbit:
+        spin_orbit = spin_orbit_blocks(state.plan.system, state.pairs)
+    clock.lap("spin-orbit")
+    monitor.report("Checking", 0.98, "hermiticity, antisymmetry, overlap")
+    return _assemble(structure, state, potential, spin_orbit, clock.laps)
 
 
 def ground_state(chosen: Plan, monitor: Monitor) -> GroundState:
@@ -216,17 +229,17 @@ def _assemble(
     exchange = None
     if len(potential) == 2:
         exchange = (potential[0] - potential[1]) / 2 * HARTREE_EV
-    keep = np.zeros(pairs.n_pairs, dtype=bool)
-    strength = np.maximum(np.abs(state.overlap) / _DROP_OVERLAP, np.abs(scalar) / _DROP_ENERGY)
-    np.logical_or.at(keep, pairs.element_pair, strength > 1)
+    # norms do not depend on the crystal's orientation, so neither does the choice of pairs
+    keep = _norms(pairs, state.overlap) > _DROP_OVERLAP
+    keep |= _norms(pairs, scalar) > _DROP_ENERGY
     keep |= keep[pairs.reverse]
     kept, mask = pairs.subset(keep)
+    cell = kept.cell @ system.transform
     if system.vacuum_axis is not None:
-        cell = kept.cell.copy()
         cell[:, system.vacuum_axis] += (
             system.image_shift[kept.second] - system.image_shift[kept.first]
         )
-        kept = Pairs(kept.first, kept.second, cell, kept.sizes)
+    kept = Pairs(kept.first, kept.second, cell, kept.sizes)
     step = _potential_step(state.electrostatics, state.grid, state.result)
     return Hamiltonian(
         structure=structure.copy(),
@@ -239,6 +252,11 @@ def _assemble(
         n_electrons=system.n_electrons,
         provenance=provenance(structure, state.plan, state.result, step, timings),
     )
+
+
+def _norms(pairs: Pairs, flat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Frobenius norm of every block, (n_pairs,)."""
+    return np.sqrt(np.bincount(pairs.element_pair, flat**2, pairs.n_pairs))
 
 
 def _potential_step(
@@ -254,7 +272,7 @@ def _potential_step(
     return float(profile[-1] - profile[1]) * HARTREE_EV
 
 
-class _Clock:
+class Clock:
     """Wall seconds by stage."""
 
     def __init__(self) -> None:
@@ -262,6 +280,7 @@ class _Clock:
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
+        """Book the time since the last lap under ``stage``."""
         now = time.perf_counter()
         self.laps[stage] = round(now - self._last, 3)
         self._last = now

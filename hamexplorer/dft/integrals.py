@@ -7,6 +7,7 @@ CONVENTIONS.md; atomic units.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,6 +188,11 @@ def cross_integral(name: str, bra: Cluster, ket: Cluster) -> NDArray[np.float64]
     """⟨bra| O |ket⟩ for libcint's ``name``, (n_bra, n_ket), conventions' order."""
     atm, bas, env = gto.conc_env(bra.atm, bra.bas, bra.env, ket.atm, ket.bas, ket.env)
     n = len(bra.bas)
-    matrix = getints(f"{name}_sph", atm, bas, env, shls_slice=(0, n, n, n + len(ket.bas)), hermi=0)
+    with warnings.catch_warnings():
+        # PySCF does not list the operators r² and r⁴ about the bra's centre, but knows them
+        warnings.filterwarnings("ignore", message="Function int1e_r")
+        matrix = getints(
+            f"{name}_sph", atm, bas, env, shls_slice=(0, n, n, n + len(ket.bas)), hermi=0
+        )
     result: NDArray[np.float64] = matrix[np.ix_(bra.order, ket.order)]
     return result

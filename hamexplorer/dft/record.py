@@ -75,6 +75,7 @@ def provenance(
             "irreducible_kpoints": len(chosen.kmesh.kpoints),
             "interpolation_kmesh": list(chosen.final_kmesh.divisions),
             "symmetry_operations": chosen.group.order,
+            "cell_transform": system.transform.tolist(),
             "slab_axis": system.vacuum_axis,
             "initial_moments": None if system.moments is None else system.moments.tolist(),
             "engine": ENGINE_VERSION,

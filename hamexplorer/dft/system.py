@@ -2,7 +2,8 @@
 
 A slab is put into a box of the engine's own: its third vector stands along the normal and is as
 long as the slab needs, whatever vacuum the user's cell has, and no pair crosses the vacuum. So
-the vacuum of the input costs nothing and changes nothing.
+the vacuum of the input costs nothing and changes nothing. A bulk crystal is computed in the
+Minkowski-reduced cell: a grid over long slanting vectors (24° in Bi2Se3) is six times as large.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
@@ -36,6 +38,7 @@ class CrystalSystem:
         positions: (n_atoms, 3), Cartesian.
         symbols: element of every atom.
         moments: initial magnetic moment of every atom, µB, or None for a spinless calculation.
+        transform: integers M; rows of the engine's lattice are M times the user's, (3, 3).
         image_shift: how many times the user's vacuum vector was added to each atom to bring the
             layer together, (n_atoms,); zero without vacuum.
         vacuum_axis: index of the non-periodic vector, or None.
@@ -46,6 +49,7 @@ class CrystalSystem:
     positions: NDArray[np.float64]
     symbols: tuple[str, ...]
     moments: NDArray[np.float64] | None
+    transform: NDArray[np.int64]
     image_shift: NDArray[np.int64]
     vacuum_axis: int | None
     basis_name: str
@@ -115,11 +119,17 @@ def crystal_system(structure: Structure, settings: DftSettings) -> CrystalSystem
     image_shift = np.zeros(len(structure), dtype=np.int64)
     if vacuum_axis is not None:
         lattice, positions, image_shift = _boxed(lattice, positions, vacuum_axis)
+    transform = np.eye(3, dtype=np.int64)
+    if vacuum_axis is None and settings.kmesh is None:
+        # a k mesh that the user gave belongs to the user's cell
+        transform = np.rint(minkowski_reduce(lattice)[1]).astype(np.int64)
+        lattice = transform @ lattice
     return CrystalSystem(
         lattice=lattice,
         positions=positions,
         symbols=tuple(site.specie.symbol for site in structure),
         moments=_moments(structure, settings),
+        transform=transform,
         image_shift=image_shift,
         vacuum_axis=vacuum_axis,
         basis_name=settings.basis,

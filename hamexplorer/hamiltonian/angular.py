@@ -15,27 +15,34 @@ from hamexplorer.errors import HamiltonianError
 
 __all__ = ["angular_momentum", "real_harmonics", "rotation_generators", "rotation_matrix"]
 
-_E3NN_AXES = (2, 0, 1)
-"""e3nn's own axis for our x, y, z: it is handed positions as (y, z, x)."""
-
 
 @lru_cache(maxsize=16)
 def rotation_generators(l: int) -> NDArray[np.float64]:  # noqa: E741
     """G_x, G_y, G_z with D^l(ω) = exp(ω·G), real antisymmetric, (3, 2l+1, 2l+1).
 
-    Rotated coefficients are c' = D c for f = Σ_m c_m Y_lm.
+    Rotated coefficients are c' = D c for f = Σ_m c_m Y_lm. G_a = −i L_a, with L_z and L_±
+    written for complex harmonics and taken to the real ones by :func:`_real_from_complex`.
     """
-    # e3nn goes through complex harmonics in the default type, so the exact zeros and signs are
-    # recovered from commutators of order one: the error is below 1e-12 in double precision
-    previous = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    try:
-        generators = o3.so3_generators(l).to(torch.float64).numpy()[list(_E3NN_AXES)]
-    finally:
-        torch.set_default_dtype(previous)
+    m = np.arange(-l, l + 1)
+    raising = np.diag(np.sqrt(l * (l + 1.0) - m[:-1] * (m[:-1] + 1.0)), -1)
+    momentum = np.stack(
+        [(raising + raising.T) / 2, (raising - raising.T) / 2j, np.diag(m).astype(complex)]
+    )
+    u = _real_from_complex(l)
+    generators = (-1j * (u.conj() @ momentum @ u.T)).real
     result: NDArray[np.float64] = (generators - generators.transpose(0, 2, 1)) / 2
     result.setflags(write=False)
     return result
+
+
+def _real_from_complex(l: int) -> NDArray[np.complex128]:  # noqa: E741
+    """U with S_m = Σ_m' U_mm' Y_l^m', complex harmonics with the Condon–Shortley phase."""
+    u = np.zeros((2 * l + 1, 2 * l + 1), dtype=complex)
+    u[l, l] = 1
+    for m in range(1, l + 1):
+        u[l + m, [l - m, l + m]] = np.array([1, (-1) ** m]) / np.sqrt(2)
+        u[l - m, [l - m, l + m]] = np.array([1j, -1j * (-1) ** m]) / np.sqrt(2)
+    return u
 
 
 def angular_momentum(l: int) -> NDArray[np.complex128]:  # noqa: E741
@@ -52,8 +59,13 @@ def rotation_matrix(l: int, operation: NDArray[np.float64]) -> NDArray[np.float6
         HamiltonianError: ``operation`` is not orthogonal.
     """
     operation = np.asarray(operation, dtype=float)
-    if np.abs(operation @ operation.T - np.eye(3)).max() > 1e-5:
-        raise HamiltonianError("A symmetry operation must be an orthogonal matrix.")
+    # written so that NaN fails, too
+    if operation.shape != (3, 3) or not np.allclose(
+        operation @ operation.T, np.eye(3), rtol=0, atol=1e-5
+    ):
+        raise HamiltonianError(
+            f"A symmetry operation must be an orthogonal 3 × 3 matrix, not {operation.tolist()}."
+        )
     sign = np.sign(np.linalg.det(operation))
     rotation = Rotation.from_matrix(sign * operation).as_rotvec()
     matrix: NDArray[np.float64] = scipy.linalg.expm(

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.errors import HamiltonianError
+from hamexplorer.hamiltonian.arrays import read_only
 
-__all__ = ["ORBITAL_NAMES", "Basis", "Shell"]
+__all__ = ["MAX_L", "ORBITAL_NAMES", "Basis", "Shell"]
+
+MAX_L = 11
+"""Largest angular momentum: that of the spherical harmonics in ``angular``."""
 
 ORBITAL_NAMES: dict[int, tuple[str, ...]] = {
     0: ("",),
@@ -24,10 +28,25 @@ ORBITAL_NAMES: dict[int, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Shell:
-    """2l + 1 orbitals of one radial function: ``label`` such as ``4d``, ``l`` its momentum."""
+    """2l + 1 orbitals of one radial function: ``label`` such as ``4d``, ``l`` its momentum.
+
+    Raises:
+        HamiltonianError: the label is empty or holds spaces, or l is not in 0 … :data:`MAX_L`.
+    """
 
     label: str
     l: int  # noqa: E741 - the quantum number's own name
+
+    def __post_init__(self) -> None:
+        if len(self.label.split()) != 1 or self.label != self.label.strip():
+            raise HamiltonianError(
+                f"A shell's label must be one word such as '4d', not {self.label!r}."
+            )
+        if self.l not in range(MAX_L + 1):
+            raise HamiltonianError(
+                f"Shell {self.label} has l = {self.l!r}; accepted are the integers 0 … {MAX_L}."
+            )
+        object.__setattr__(self, "l", int(self.l))
 
     @property
     def size(self) -> int:
@@ -58,18 +77,28 @@ class Basis:
 
     @classmethod
     def from_elements(cls, symbols: Sequence[str], by_element: dict[str, Sequence[Shell]]) -> Basis:
-        """The basis in which every site of an element has the same shells."""
+        """The basis in which every site of an element has the same shells.
+
+        Raises:
+            HamiltonianError: an element has no shells in ``by_element``.
+        """
+        missing = sorted(set(symbols) - by_element.keys())
+        if missing:
+            raise HamiltonianError(
+                f"No shells are given for {', '.join(missing)}; given are those of "
+                f"{', '.join(sorted(by_element))}."
+            )
         return cls(tuple(symbols), tuple(tuple(by_element[symbol]) for symbol in symbols))
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """Orbitals per site, (n_sites,)."""
-        return np.array([sum(s.size for s in shells) for shells in self.shells], dtype=np.int64)
+        return _frozen([sum(s.size for s in shells) for shells in self.shells])
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """First orbital of each site and the total at the end, (n_sites + 1,)."""
-        return np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+        return _frozen(np.concatenate([[0], np.cumsum(self.sizes)]))
 
     @property
     def n_sites(self) -> int:
@@ -84,22 +113,17 @@ class Basis:
     @cached_property
     def orbital_site(self) -> NDArray[np.int64]:
         """Site of every orbital, (n_orbitals,)."""
-        return np.repeat(np.arange(self.n_sites), self.sizes)
+        return _frozen(np.repeat(np.arange(self.n_sites), self.sizes))
 
     @cached_property
     def orbital_l(self) -> NDArray[np.int64]:
         """Angular momentum l of every orbital, (n_orbitals,)."""
-        return np.array(
-            [s.l for shells in self.shells for s in shells for _ in range(s.size)], dtype=np.int64
-        )
+        return _frozen([s.l for shells in self.shells for s in shells for _ in range(s.size)])
 
     @cached_property
     def orbital_m(self) -> NDArray[np.int64]:
         """Index m of the real harmonic of every orbital, (n_orbitals,)."""
-        return np.array(
-            [m for shells in self.shells for s in shells for m in range(-s.l, s.l + 1)],
-            dtype=np.int64,
-        )
+        return _frozen([m for shells in self.shells for s in shells for m in range(-s.l, s.l + 1)])
 
     @cached_property
     def orbital_shell(self) -> tuple[str, ...]:
@@ -136,6 +160,10 @@ class Basis:
     def site_orbitals(self, site: int) -> slice:
         """The slice of the site's orbitals in the whole basis."""
         return slice(int(self.offsets[site]), int(self.offsets[site + 1]))
+
+
+def _frozen(values: ArrayLike) -> NDArray[np.int64]:
+    return read_only(np.array(values, dtype=np.int64))
 
 
 def _orbital_names(l: int) -> tuple[str, ...]:  # noqa: E741

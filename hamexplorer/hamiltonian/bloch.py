@@ -115,6 +115,9 @@ class BlochSum:
         h: the Hamiltonian.
         device: where the sums run; default: CUDA if there is one.
         max_bytes: largest dense result; beyond it use :meth:`sparse`.
+
+    Raises:
+        SettingsError: ``device`` is not one of this machine.
     """
 
     def __init__(
@@ -124,7 +127,7 @@ class BlochSum:
         max_bytes: float = 8e9,
     ) -> None:
         self.hamiltonian = h
-        self.device = torch.device(device) if device is not None else default_device()
+        self.device = default_device() if device is None else _device(device)
         self.max_bytes = max_bytes
         self._names = h.components
         self._groups = self._group()
@@ -200,12 +203,19 @@ class BlochSum:
     def sparse(
         self, kpoint: ArrayLike, state: SpinState | None = None
     ) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
-        """Spinor H(k) and S(k) ⊗ 1 at one k-point as sparse matrices (2n, 2n), eV."""
+        """Spinor H(k) and S(k) ⊗ 1 at one k-point as sparse matrices (2n, 2n), eV.
+
+        Raises:
+            SettingsError: not one finite k-point.
+        """
         h, pairs = self.hamiltonian, self.hamiltonian.pairs
+        k = _kpoints(kpoint)
+        if len(k) != 1:
+            raise SettingsError(f"Sparse matrices are made at one k-point at a time, not {len(k)}.")
         state = state or SpinState()
         n = h.basis.n_orbitals
         rows, columns = pairs.element_orbitals
-        phase = np.exp(2j * np.pi * (pairs.cell @ _kpoints(kpoint)[0]))[pairs.element_pair]
+        phase = np.exp(2j * np.pi * (pairs.cell @ k[0]))[pairs.element_pair]
         vector = np.zeros((3, pairs.n_elements), dtype=complex)
         if h.exchange is not None:
             exchange = np.atleast_2d(h.exchange)
@@ -236,8 +246,23 @@ class BlochSum:
         return hamiltonian.tocsr(), overlap.tocsr()
 
 
+def _device(given: torch.device | str) -> torch.device:
+    try:
+        device = torch.device(given)
+        torch.empty(0, dtype=torch.complex128, device=device)
+    except (RuntimeError, TypeError, AssertionError) as error:
+        raise SettingsError(
+            f"Device {str(given)!r} cannot be used here ({str(error).splitlines()[0]}); "
+            "accepted are 'cpu', and 'cuda' where there is one."
+        ) from error
+    return device
+
+
 def _kpoints(kpoints: ArrayLike) -> NDArray[np.float64]:
-    k = np.atleast_2d(np.asarray(kpoints, dtype=np.float64))
+    try:
+        k = np.atleast_2d(np.asarray(kpoints, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"k-points must be numbers of shape (nk, 3): {error}.") from error
     if k.ndim != 2 or k.shape[1] != 3 or not np.isfinite(k).all():
         raise SettingsError(
             f"k-points must be finite fractional coordinates of shape (nk, 3), not {k.shape}."

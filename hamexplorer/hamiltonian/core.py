@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from hamexplorer.errors import HamiltonianError
+from hamexplorer.hamiltonian.arrays import owned, read_only
 from hamexplorer.hamiltonian.basis import Basis
 from hamexplorer.hamiltonian.pairs import Pairs
 from hamexplorer.hamiltonian.spin import SpinState
@@ -42,8 +43,9 @@ class Hamiltonian:
         uncertainty: None or one standard deviation of ``scalar``, (n_elements,), eV.
 
     Raises:
-        HamiltonianError: shapes disagree, a value is not finite, X[R] ≠ X[−R]ᵀ for S, H or B,
-            Λ[R] ≠ −Λ[−R]ᵀ, or S is not positive definite on a sample of k-points.
+        HamiltonianError: shapes disagree, a value is not real or not finite, X[R] ≠ X[−R]ᵀ for
+            S, H or B, Λ[R] ≠ −Λ[−R]ᵀ, an uncertainty is negative, or S is not positive definite
+            on a sample of k-points.
     """
 
     structure: Structure
@@ -62,12 +64,23 @@ class Hamiltonian:
             raise HamiltonianError(
                 f"The structure has {len(self.structure)} sites but the basis {self.basis.n_sites}."
             )
+        for index, site in enumerate(self.structure):
+            symbols = {element.symbol for element in site.species}
+            if self.basis.symbols[index] not in symbols:
+                raise HamiltonianError(
+                    f"Site {index + 1} is {site.species_string} in the structure but "
+                    f"{self.basis.symbols[index]} in the basis."
+                )
         if not np.array_equal(self.pairs.sizes, self.basis.sizes):
             raise HamiltonianError("The pair index and the basis disagree on orbitals per site.")
         if not 0 <= self.n_electrons <= 2 * self.basis.n_orbitals:
             raise HamiltonianError(
-                f"{self.n_electrons} electrons do not fit into {self.basis.n_orbitals} orbitals."
+                f"{self.n_electrons} electrons do not fit into {self.basis.n_orbitals} orbitals; "
+                f"accepted are 0 … {2 * self.basis.n_orbitals}."
             )
+        # A structure of pymatgen can be changed in place; the one held here is nobody else's.
+        object.__setattr__(self, "structure", self.structure.copy())
+        object.__setattr__(self, "n_electrons", float(self.n_electrons))
         n = self.pairs.n_elements
         shapes: dict[str, tuple[tuple[int, ...], ...]] = {
             "overlap": ((n,),),
@@ -80,16 +93,13 @@ class Hamiltonian:
             value = getattr(self, name)
             if value is None:
                 continue
-            array = np.ascontiguousarray(value, dtype=np.float64)
+            array = owned(_real(name, value))
             if array.shape not in accepted:
                 raise HamiltonianError(
                     f"{name} has shape {array.shape}; accepted: "
                     + " or ".join(str(s) for s in accepted)
                     + "."
                 )
-            if array is value:
-                array = array.view()
-            array.setflags(write=False)
             object.__setattr__(self, name, array)
         check_blocks(self)
         check_overlap(self)
@@ -139,13 +149,13 @@ class Hamiltonian:
     @cached_property
     def distances(self) -> NDArray[np.float64]:
         """Distance of every pair, Å, (n_pairs,)."""
-        return np.linalg.norm(self.vectors, axis=1)
+        return read_only(np.linalg.norm(self.vectors, axis=1))
 
     @cached_property
     def vectors(self) -> NDArray[np.float64]:
         """r_j + R − r_i of every pair, Å, (n_pairs, 3)."""
         positions = self.structure.cart_coords
-        return (
+        return read_only(
             positions[self.pairs.second]
             + self.pairs.cell @ self.structure.lattice.matrix
             - positions[self.pairs.first]
@@ -208,13 +218,14 @@ class Hamiltonian:
                     + "."
                 )
             return np.array(found)
-        chosen = np.asarray(choice, dtype=np.int64)
-        if chosen.size and (chosen.min() < 0 or chosen.max() >= len(labels)):
+        chosen = np.asarray(choice)
+        integers = chosen.ndim == 1 and (chosen.dtype.kind in "iu" or not chosen.size)
+        if not integers or (chosen < 0).any() or (chosen >= len(labels)).any():
             raise HamiltonianError(
                 f"{self.basis.site_labels[site]} has orbitals 0 … {len(labels) - 1}, "
                 f"not {chosen.tolist()}."
             )
-        return chosen
+        return chosen.astype(np.int64)
 
     def select(
         self,
@@ -227,10 +238,17 @@ class Hamiltonian:
 
         Pairs between the given ``sites``, with R or −R among ``cells``, not farther than
         ``max_distance`` (Å).
+
+        Raises:
+            HamiltonianError: a site that is not.
         """
         keep = np.ones(self.pairs.n_pairs, dtype=bool)
         if sites is not None:
             wanted = np.array(sorted(set(sites)), dtype=np.int64)
+            if wanted.size and not 0 <= wanted[0] <= wanted[-1] < self.basis.n_sites:
+                raise HamiltonianError(
+                    f"Sites are 0 … {self.basis.n_sites - 1}, not {wanted.tolist()}."
+                )
             keep &= np.isin(self.pairs.first, wanted) & np.isin(self.pairs.second, wanted)
         if cells is not None:
             both = {tuple(c) for c in cells} | {tuple(-x for x in c) for c in cells}
@@ -291,6 +309,16 @@ class Hamiltonian:
             f"{'spin–orbit' if self.has_spin_orbit else 'no spin–orbit'}; "
             f"{self.provenance.title})"
         )
+
+
+def _real(name: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise HamiltonianError(
+            f"{name} holds {array.dtype}; accepted are real numbers (the blocks of all components "
+            "are real, see CONVENTIONS.md)."
+        )
+    return array.astype(np.float64, copy=False)
 
 
 def _difference(

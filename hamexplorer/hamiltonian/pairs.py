@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.errors import HamiltonianError
+from hamexplorer.hamiltonian.arrays import owned, read_only
 
 __all__ = ["Pairs"]
+
+_MAX_CELL = 10**6
+"""Far beyond any cutoff, and small enough that 2π k·R keeps its digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +27,8 @@ class Pairs:
     Both directions (i, j, R) and (j, i, −R) must be present.
 
     Raises:
-        HamiltonianError: a pair is stored twice, has no reverse, or names a site that is not.
+        HamiltonianError: arrays of another shape or not integers, a pair that is stored twice,
+            has no reverse, or names a site that is not.
     """
 
     first: NDArray[np.int64]
@@ -33,9 +38,7 @@ class Pairs:
 
     def __post_init__(self) -> None:
         for name in ("first", "second", "cell", "sizes"):
-            array = np.ascontiguousarray(getattr(self, name), dtype=np.int64)
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, _integers(name, getattr(self, name)))
         n = len(self.first)
         if self.first.shape != (n,) or self.second.shape != (n,) or self.cell.shape != (n, 3):
             raise HamiltonianError(
@@ -44,10 +47,19 @@ class Pairs:
             )
         if n == 0:
             raise HamiltonianError("A Hamiltonian needs at least one pair of sites.")
-        sites = np.concatenate([self.first, self.second])
-        if sites.min() < 0 or sites.max() >= len(self.sizes):
+        if self.sizes.ndim != 1 or (self.sizes < 1).any():
             raise HamiltonianError(
-                f"A pair names site {sites.max()} but there are {len(self.sizes)} sites."
+                f"Orbitals per site must be a list of positive numbers, not {self.sizes.tolist()}."
+            )
+        sites = np.concatenate([self.first, self.second])
+        wrong = sites[(sites < 0) | (sites >= len(self.sizes))]
+        if wrong.size:
+            raise HamiltonianError(
+                f"A pair names site {wrong[0]}; accepted are 0 … {len(self.sizes) - 1}."
+            )
+        if np.abs(self.cell.astype(float)).max() > _MAX_CELL:
+            raise HamiltonianError(
+                f"A pair's R has a component beyond ±{_MAX_CELL}: the index is damaged."
             )
         _ = self.reverse
 
@@ -65,7 +77,7 @@ class Pairs:
     def offsets(self) -> NDArray[np.int64]:
         """Start of each block in a flat array and its length at the end, (n_pairs + 1,)."""
         lengths = self.sizes[self.first] * self.sizes[self.second]
-        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return read_only(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
     @cached_property
     def _key(self) -> NDArray[np.int64]:
@@ -100,7 +112,7 @@ class Pairs:
             )
         result = np.empty(self.n_pairs, dtype=np.int64)
         result[order_back] = order
-        return result
+        return read_only(result)
 
     def index(self, i: int, j: int, cell: tuple[int, int, int] = (0, 0, 0)) -> int:
         """Index of the pair (i, j, R).
@@ -127,7 +139,7 @@ class Pairs:
     @cached_property
     def element_pair(self) -> NDArray[np.int64]:
         """Pair of every element of a flat array, (n_elements,)."""
-        return np.repeat(np.arange(self.n_pairs), np.diff(self.offsets))
+        return read_only(np.repeat(np.arange(self.n_pairs), np.diff(self.offsets)))
 
     @cached_property
     def element_orbitals(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,7 +149,7 @@ class Pairs:
         start = np.concatenate([[0], np.cumsum(self.sizes)])
         rows = start[self.first[self.element_pair]] + local // width
         columns = start[self.second[self.element_pair]] + local % width
-        return rows, columns
+        return read_only(rows), read_only(columns)
 
     @cached_property
     def transposition(self) -> NDArray[np.int64]:
@@ -147,7 +159,7 @@ class Pairs:
         height = self.sizes[self.first][pair]
         width = self.sizes[self.second][pair]
         row, column = local // width, local % width
-        return self.offsets[self.reverse[pair]] + column * height + row
+        return read_only(self.offsets[self.reverse[pair]] + column * height + row)
 
     def subset(self, keep: NDArray[np.bool_]) -> tuple[Pairs, NDArray[np.bool_]]:
         """The pairs where ``keep`` (n_pairs,) holds, and the mask over flat arrays."""
@@ -157,3 +169,10 @@ class Pairs:
     def same_as(self, other: Pairs) -> bool:
         """Whether both list the same pairs in the same order with the same blocks."""
         return np.array_equal(self._key, other._key) and np.array_equal(self.sizes, other.sizes)
+
+
+def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    given = np.asarray(values)
+    if given.dtype.kind not in "iu":
+        raise HamiltonianError(f"Pair array {name!r} must hold integers, not {given.dtype}.")
+    return owned(given.astype(np.int64, copy=False))

@@ -34,10 +34,14 @@ class SpinState:
 
     def __post_init__(self) -> None:
         for name in ("soc", "theta", "phi", "exchange"):
-            value = getattr(self, name)
+            given = getattr(self, name)
+            try:
+                value = float(given)
+            except (TypeError, ValueError, OverflowError):
+                value = math.nan
             if not math.isfinite(value):
-                raise SettingsError(f"{name} must be a finite number, not {value!r}.")
-            object.__setattr__(self, name, float(value))
+                raise SettingsError(f"{name} must be a finite number, not {given!r}.")
+            object.__setattr__(self, name, value)
         if abs(self.soc) > 100 or abs(self.exchange) > 100:
             raise SettingsError("soc and exchange are factors; accepted are −100 … 100.")
 

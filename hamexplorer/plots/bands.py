@@ -6,6 +6,7 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+from bokeh.models import HoverTool
 
 from hamexplorer.plots.band_data import Lines, axis_label, colour_scale, lines, segments
 from hamexplorer.plots.holoviews_style import frame_options, frame_size
@@ -124,5 +125,5 @@ def _points(result: BandStructure, reference: float) -> hv.Points:
             columns[f"w{g}"] = result.weights[..., g].ravel()
             shown.append((name, f"@w{g}{{0.0%}}"))
     return hv.Points(columns, kdims=["k", "energy"], vdims=list(columns)[2:]).opts(
-        alpha=0, size=8, tools=["hover"], hover_tooltips=shown
+        alpha=0, size=8, tools=[HoverTool(tooltips=shown, limit=1)]
     )

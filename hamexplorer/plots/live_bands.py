@@ -23,9 +23,10 @@ _MAX_HOVER_GROUPS = 8
 class LiveBandPlot:
     """A band plot that keeps its zoom while its data change.
 
-    ``figure`` is the Bokeh figure. Bands without colours are one multi-line glyph, coloured ones
-    one segment glyph with a numeric colour column; an unpainted scatter of all (k, band) points
-    carries hover and taps. Points stand in the order k · n_bands + band.
+    ``figure`` is the Bokeh figure, ``x_range`` and ``y_range`` its ranges.
+    Bands without colours are one multi-line glyph, coloured ones one segment glyph with a
+    numeric colour column; an unpainted scatter of all (k, band) points carries hover and taps.
+    Points stand in the order k · n_bands + band.
 
     Args:
         result: the bands drawn bold.
@@ -60,12 +61,14 @@ class LiveBandPlot:
         middle = result.fermi.energy - zero_energy
         low, high = energy_window or (middle - 6.0, middle + 6.0)
         distances = result.path.distances
+        self.x_range = Range1d(start=distances[0], end=distances[-1])
+        self.y_range = Range1d(start=low, end=high)
         self.figure = new_figure(
             width=width,
             height=height,
             dark=dark,
-            x_range=Range1d(start=distances[0], end=distances[-1]),
-            y_range=Range1d(start=low, end=high),
+            x_range=self.x_range,
+            y_range=self.y_range,
             tools="pan,wheel_zoom,box_zoom,reset,save",
             y_axis_label=axis_label(self._label_zero()),
         )
@@ -182,7 +185,11 @@ class LiveBandPlot:
         assert isinstance(points.selection_glyph, Scatter)
         self._selected = points.selection_glyph
         self._hover = HoverTool(
-            renderers=[points], mode="mouse", point_policy="snap_to_data", attachment="horizontal"
+            renderers=[points],
+            mode="mouse",
+            point_policy="snap_to_data",
+            limit=1,
+            attachment="horizontal",
         )
         plot.add_tools(self._hover, TapTool(renderers=[points]))
         plot.add_layout(self._bar, "right")
@@ -196,8 +203,8 @@ class LiveBandPlot:
     def _set_path(self) -> None:
         path = self._result.path
         path_axis(self.figure, path.axis_ticks)
-        self.figure.x_range.update(start=path.distances[0], end=path.distances[-1])
-        self.figure.x_range.update(reset_start=path.distances[0], reset_end=path.distances[-1])
+        self.x_range.update(start=path.distances[0], end=path.distances[-1])
+        self.x_range.update(reset_start=path.distances[0], reset_end=path.distances[-1])
 
     def _points(self, zero: float) -> None:
         result = self._result

@@ -134,7 +134,7 @@ class BandsPage:
         if "show_off" in changed:
             self._bands.show_soc_off(state.show_off)
 
-    def _zoomed(self, *_: Any) -> None:
+    def _zoomed(self, _attr: str, _old: float, _new: float) -> None:
         """The visitor panned or zoomed the plot."""
         if self._bands is not None:
             y_range = self._bands.figure.y_range
