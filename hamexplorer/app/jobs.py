@@ -42,12 +42,16 @@ def page_poster() -> Post:
 
 
 def _at_once(document: Document, function: Callable[[], None]) -> None:
-    """Send all that ``function`` changes as one message.
+    """Leave the sending of what ``function`` changes to Bokeh, which keeps the order.
 
-    Panel may otherwise send a change of a new plot ahead of the plot, which the browser refuses.
+    Panel sends changes itself where it can, and may so overtake the message that brought a new
+    plot with a change of that plot, which the browser refuses. It does not while there is a hold.
     """
-    with pn.io.hold(document):
+    document.hold("collect")
+    try:
         function()
+    finally:
+        document.unhold()
 
 
 class JobRunner:

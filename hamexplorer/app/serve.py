@@ -47,7 +47,7 @@ def make_page(
             shell.open(crystal)
 
     # Plots that come while the page is still being fetched would not be known to it.
-    pn.state.onload(begin)
+    pn.state.onload(lambda: shell.post(begin))
     pn.state.on_session_destroyed(lambda _: shell.opener.cancel())
     follow_address(shell)
     return shell.page()

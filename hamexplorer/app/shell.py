@@ -66,7 +66,7 @@ class Shell:
         **values: Any,
     ) -> None:
         self.state = AppState(settings=settings or DftSettings(), **values)
-        post = page_poster()
+        self.post = post = page_poster()
         self.opener = Opener(self.state, post, cache=cache, source=source)
         self.downloads = Downloads(width=0, height=0, margin=0)
         self.crystal = CrystalPane(self.state, post)

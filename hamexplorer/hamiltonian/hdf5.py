@@ -165,16 +165,19 @@ def _hamiltonian(file: h5py.File, max_bytes: float) -> Hamiltonian:
     pairs = Pairs(data["pairs/first"], data["pairs/second"], data["pairs/cell"], basis.sizes)
     # made read-only here, so that the Hamiltonian need not copy them
     blocks = {
-        name: read_only(data[f"blocks/{name}"]) if f"blocks/{name}" in data else None
-        for name in _BLOCKS
+        name: read_only(data[f"blocks/{name}"]) for name in _BLOCKS if f"blocks/{name}" in data
     }
     return Hamiltonian(
         structure=_structure(_only(data, "structure")),
         basis=basis,
         pairs=pairs,
+        overlap=blocks["overlap"],
+        scalar=blocks["scalar"],
+        exchange=blocks.get("exchange"),
+        spin_orbit=blocks.get("spin_orbit"),
         n_electrons=float(n_electrons),
         provenance=Provenance.from_json(_only(data, "provenance")),
-        **blocks,
+        uncertainty=blocks.get("uncertainty"),
     )
 
 

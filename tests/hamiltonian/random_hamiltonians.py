@@ -1,9 +1,10 @@
 """Random Hamiltonians with sites of different sizes, for the tests beside this file."""
 
+# ruff: noqa: E741 - l is the quantum number's own name
+
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -59,15 +60,10 @@ def random_hamiltonian(
         scalar=flat(1.0),
         exchange={None: None, "collinear": flat(1.0), "vector": flat(1.0, 3)}[exchange],
         spin_orbit=flat(-1.0, 3) if spin_orbit else None,
-        n_electrons=3.0,
+        n_electrons=1.0,
         provenance=Provenance("test", "random"),
         uncertainty=np.abs(flat(1.0)) if uncertainty else None,
     )
-
-
-def on_site(h: Hamiltonian, **changes: NDArray[np.float64]) -> Hamiltonian:
-    """``h`` with some components replaced."""
-    return replace(h, **changes)
 
 
 momenta = st.lists(

@@ -1,5 +1,7 @@
 """Orbital order and labels of CONVENTIONS.md."""
 
+# ruff: noqa: E741 - l is the quantum number's own name
+
 from __future__ import annotations
 
 import numpy as np
@@ -71,7 +73,7 @@ def test_a_label_is_one_word(label: str) -> None:
 
 @pytest.mark.parametrize("l", [-1, 12, 1.5, "2"])
 def test_angular_momentum_must_be_known(l: object) -> None:
-    with pytest.raises(HamiltonianError, match="4d has l = .*accepted are the integers 0 … 11"):
+    with pytest.raises(HamiltonianError, match=r"4d has l = .*accepted are the integers 0 … 11"):
         Shell("4d", l)  # type: ignore[arg-type]
 
 
