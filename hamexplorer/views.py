@@ -71,10 +71,15 @@ class BandsView:
         return getattr(self.result, name)
 
     def plot(self, **options: Any) -> Any:
-        """A HoloViews plot; options as :func:`hamexplorer.plots.bands.band_plot`'s."""
+        """A HoloViews plot; options as :func:`hamexplorer.plots.bands.band_plot`'s.
+
+        ``soc_off`` may be another view.
+        """
         from hamexplorer.plots.bands import band_plot
 
         _prepare_notebook()
+        if isinstance(options.get("soc_off"), BandsView):
+            options["soc_off"] = options["soc_off"].result
         return band_plot(self.result, **options)
 
     def to_dataframe(self, zero: Zero = "source") -> pd.DataFrame:

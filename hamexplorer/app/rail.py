@@ -29,18 +29,21 @@ class Rail:
     def __init__(self, state: AppState, opener: Opener) -> None:
         self._state = state
         self._opener = opener
+        self._following = True
         self.sections = [self._structure(), self._dial(), self._calculation()]
         state.param.watch(self._follow, "subject")
         self._follow()
+        self._following = False
 
     # --- structure -------------------------------------------------------------------------
 
     def _structure(self) -> pn.Column:
-        groups: dict[str, dict[str, str]] = {}
+        # A select always has a value: none of the examples is one of its own.
+        groups: dict[str, dict[str, str]] = {"Your own": {"opened below": ""}}
         for item in entries():
             groups.setdefault(item.family, {})[item.title] = item.name
         self.gallery = pmui.Select(
-            label="Gallery", groups=groups, value=None, searchable=True, size="small", **_WIDE
+            label="Gallery", groups=groups, value="", searchable=True, size="small", **_WIDE
         )
         self.gallery.param.watch(self._chosen, "value")
         self.drop = DropZone(
@@ -65,8 +68,7 @@ class Rail:
         )
 
     def _chosen(self, event: param.parameterized.Event) -> None:
-        subject = self._state.subject
-        if event.new and (subject is None or subject.gallery != event.new):
+        if event.new and not self._following:
             self._opener.gallery(event.new)
 
     def _pasted(self, _: Any) -> None:
@@ -109,9 +111,9 @@ class Rail:
 
     def _follow(self, *_: param.parameterized.Event) -> None:
         subject, h = self._state.subject, self._state.hamiltonian
-        gallery = subject.gallery if subject is not None else ""
-        if self.gallery.value != (gallery or None):
-            self.gallery.value = gallery or None
+        before, self._following = self._following, True
+        self.gallery.value = subject.gallery if subject is not None else ""
+        self._following = before
         self.soc.disabled = h is not None and not h.has_spin_orbit
         self.exchange.disabled = h is None or not h.is_magnetic
         if h is None:

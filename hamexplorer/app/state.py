@@ -65,16 +65,16 @@ class AppState(param.Parameterized):
     page: str = param.Selector(default="bands", objects=list(PAGES))
     dark: bool = param.Boolean(default=False)
 
-    soc: float = param.Number(default=1.0, bounds=(0, 2), doc="λ.")
-    theta: float = param.Number(default=0.0, bounds=(0, 180), doc="Degrees.")
-    phi: float = param.Number(default=0.0, bounds=(0, 360), doc="Degrees.")
+    soc: float = param.Number(default=1.0, bounds=(0, 2))
+    theta: float = param.Number(default=0.0, bounds=(0, 180))
+    phi: float = param.Number(default=0.0, bounds=(0, 360))
     exchange: float = param.Number(default=1.0, bounds=(0, 2))
 
     colour: str = param.String(
         default=COLOUR_NONE, doc="none, spin_x, spin_y, spin_z or GROUPING:GROUP (element:Mo)."
     )
     energies: tuple[float, float] = param.Range(default=(-6.0, 6.0), doc="Window, eV from E_F.")
-    show_off: bool = param.Boolean(default=True, doc="Whether bands without SOC are drawn.")
+    show_off: bool = param.Boolean(default=True)
     point: tuple[int, int] | None = param.Parameter(
         default=None, doc="The inspected state: index of the k-point on the path, and band."
     )

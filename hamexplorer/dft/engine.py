@@ -176,7 +176,7 @@ def ground_state(chosen: Plan, monitor: Monitor) -> GroundState:
             settings.density_tolerance,
             settings.max_iterations,
             _orbital_type(settings),
-            chosen.cost.store_orbitals,
+            chosen.cost.stored_kpoints,
         ),
         report,
     )

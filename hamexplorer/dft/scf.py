@@ -8,7 +8,7 @@ whose error is of second order in ρ_out − ρ_in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,17 +28,24 @@ from hamexplorer.hamiltonian import Pairs
 
 __all__ = ["Iteration", "ScfParameters", "ScfResult", "bloch_sum", "potential_matrix", "run_scf"]
 
+_PART = 32768
+"""Grid points worked on at once."""
+
 
 @dataclass(frozen=True)
 class ScfParameters:
-    """Tolerances (Ha; electrons per electron), smearing (Ha), iterations, orbital storage."""
+    """Tolerances (Ha; electrons per electron), smearing (Ha), iterations, orbital storage.
+
+    ``stored_kpoints``: at how many k-points the orbitals on the grid are kept between iterations;
+    at the others they are made anew.
+    """
 
     smearing: float
     energy_tolerance: float
     density_tolerance: float
     max_iterations: int
     dtype: torch.dtype
-    store_orbitals: bool
+    stored_kpoints: int
 
 
 @dataclass(frozen=True)
@@ -88,23 +95,34 @@ def potential_matrix(
 ) -> NDArray[np.complex128]:
     """⟨µ|V|ν⟩_k of a real potential on the grid, Ha, (n_orbitals, n_orbitals)."""
     real = torch.float32 if orbitals.dtype == torch.complex64 else torch.float64
-    weighted = orbitals.conj() * potential.reshape(-1).to(real)
-    matrix = (weighted @ orbitals.T).to(torch.complex128).cpu().numpy()
+    local = potential.reshape(-1).to(real)
+    total = torch.zeros(len(orbitals), len(orbitals), dtype=torch.complex128, device=grid.device)
+    for part in _parts(grid.size):
+        u = orbitals[:, part]
+        total += (u.conj() * local[part]) @ u.T
+    matrix = total.cpu().numpy()
     result: NDArray[np.complex128] = (matrix + matrix.conj().T) * (0.5 * grid.volume / grid.size)
     return result
 
 
+def _parts(size: int) -> Iterator[slice]:
+    """Slices of the grid, so that work space does not grow with it."""
+    for start in range(0, size, _PART):
+        yield slice(start, start + _PART)
+
+
 class _Orbitals:
-    """u_k on the grid for every k: kept, or made anew each time when memory is short."""
+    """u_k on the grid: kept for as many k-points as memory allows, else made anew each time."""
 
     def __init__(
         self, system: CrystalSystem, grid: PlaneWaveGrid, kmesh: KMesh, parameters: ScfParameters
     ) -> None:
         self._make = lambda k: bloch_orbitals(system, grid, kmesh.kpoints[k], parameters.dtype)
-        self._kept: dict[int, torch.Tensor] | None = {} if parameters.store_orbitals else None
+        self._capacity = parameters.stored_kpoints
+        self._kept: dict[int, torch.Tensor] = {}
 
     def __getitem__(self, k: int) -> torch.Tensor:
-        if self._kept is None:
+        if k >= self._capacity:
             return self._make(k)
         if k not in self._kept:
             self._kept[k] = self._make(k)
@@ -229,8 +247,10 @@ def _density(
         for s in range(len(vectors)):
             used = numbers[s, k] > 1e-10
             scaled = vectors[s, k][:, used] * np.sqrt(weight * numbers[s, k][used])
-            states = torch.as_tensor(scaled.T.copy(), device=grid.device).to(u.dtype) @ u
-            density[s] += torch.view_as_real(states).square().sum(dim=(0, 2)).to(torch.float64)
+            coefficients = torch.as_tensor(scaled.T.copy(), device=grid.device).to(u.dtype)
+            for part in _parts(grid.size):
+                states = torch.view_as_real(coefficients @ u[:, part])
+                density[s, part] += states.square().sum(dim=(0, 2)).to(torch.float64)
     return symmetry(grid.to_reciprocal(density.reshape(-1, *grid.mesh)))
 
 
@@ -248,8 +268,10 @@ def _guess_density(
     for k, weight in enumerate(kmesh.weights):
         u = orbitals[k]
         for s, matrix in enumerate(guess):
-            product = torch.as_tensor(matrix, device=grid.device).to(u.dtype) @ u
-            density[s] += weight * (u.conj() * product).real.sum(dim=0).to(torch.float64)
+            guess_matrix = torch.as_tensor(matrix, device=grid.device).to(u.dtype)
+            for part in _parts(grid.size):
+                product = u[:, part].conj() * (guess_matrix @ u[:, part])
+                density[s, part] += weight * product.real.sum(dim=0).to(torch.float64)
         report(0, np.nan)
     coefficients = symmetry(grid.to_reciprocal(density.reshape(-1, *grid.mesh)))
     charge = float(coefficients.sum(dim=0).reshape(-1)[0].real) * grid.volume

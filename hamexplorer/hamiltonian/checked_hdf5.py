@@ -22,8 +22,11 @@ __all__ = ["Field", "attribute", "read_fields"]
 
 _KINDS = {"text": "fixed-length strings", "integer": "64-bit integers", "real": "64-bit floats"}
 _MAX_ATTRIBUTE_BYTES = 4096
-_MAX_COMPRESSION = 1100
-"""Declared over stored bytes; deflate reaches 1032."""
+_MAX_COMPRESSION = 1032
+"""Largest ratio of deflate."""
+_FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
+_LEAST_BUFFER = 2e9
+"""Bytes that unpacking one chunk may always take: a chunk of 1 MiB could be made to need 1.1 GB."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def read_fields(
     Raises:
         FileFormatError: a data set is missing, a link, of another type or rank, or declares more
             than it can hold.
-        ResourceLimitError: together they declare more than ``max_bytes``; nothing was read.
+        ResourceLimitError: together they declare more than ``max_bytes``, or a chunk could unpack
+            to more; nothing was read.
     """
     found = {field.path: data for field in fields if (data := _find(file, field)) is not None}
     declared = sum(_declared_bytes(data) for data in found.values())
@@ -54,11 +58,7 @@ def read_fields(
             "are read."
         )
     for path, data in found.items():
-        stored = data.id.get_storage_size()
-        if data.size * data.dtype.itemsize > _MAX_COMPRESSION * stored:
-            raise FileFormatError(
-                f"{path!r} declares {data.size} values but {stored} bytes are stored."
-            )
+        _check_storage(path, data, max_bytes)
     return {path: data[()] for path, data in found.items()}
 
 
@@ -106,6 +106,38 @@ def _find(file: h5py.File, field: Field) -> h5py.Dataset | None:
             f"{' or '.join(map(str, field.ranks))} dimensions."
         )
     return node
+
+
+def _check_storage(path: str, data: h5py.Dataset, max_bytes: float) -> None:
+    """What is stored can be what is declared, and unpacks to no more.
+
+    HDF5 inflates a chunk to its end, however long that is, before it looks at the declared size.
+    """
+    stored = data.id.get_storage_size()
+    if data.size * data.dtype.itemsize > (_MAX_COMPRESSION + 1) * stored:
+        raise FileFormatError(
+            f"{path!r} declares {data.size} values but {stored} bytes are stored."
+        )
+    properties = data.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if len(set(filters)) < len(filters) or not set(filters) <= set(_FILTERS):
+        raise FileFormatError(
+            f"{path!r} is stored with filters {filters}; accepted are gzip, shuffle and "
+            "fletcher32, each once."
+        )
+    if data.chunks is None or not stored:
+        return
+    sizes: list[int] = []
+    data.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
+    largest = max(sizes)
+    whole = math.prod(data.chunks) * data.dtype.itemsize
+    if largest > whole + whole // 100 + 64:  # deflate adds 0.03 % at worst
+        raise FileFormatError(f"{path!r} has a chunk of {largest} bytes that declares {whole}.")
+    if largest * _MAX_COMPRESSION > max(max_bytes, _LEAST_BUFFER):
+        raise ResourceLimitError(
+            f"a chunk of {path!r} has {largest} bytes and may unpack to "
+            f"{largest * _MAX_COMPRESSION / 1e9:.3g} GB."
+        )
 
 
 def _kind(dtype: np.dtype[Any]) -> str:

@@ -98,7 +98,8 @@ def save_hamiltonian(h: Hamiltonian, path: str | Path) -> None:
 def load_hamiltonian(path: str | Path, max_bytes: float = MAX_BYTES) -> Hamiltonian:
     """Read a Hamiltonian written by :func:`save_hamiltonian`, checking it anew.
 
-    ``max_bytes`` is the most data, uncompressed, that is read.
+    ``max_bytes`` is the most data, uncompressed, that is read; unpacking one chunk may take the
+    same once more, or 2 GB.
 
     Raises:
         FileFormatError: not a file, not HDF5, of another program, of a newer version, or damaged.
