@@ -1,9 +1,10 @@
-"""The export menu of a plot: its data as CSV, its picture as PNG or SVG."""
+"""The export menu of a page: data as CSV, pictures as PNG or SVG."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import panel_material_ui as pmui
@@ -14,40 +15,53 @@ if TYPE_CHECKING:
     import pandas as pd
     from bokeh.plotting import figure
 
-__all__ = ["export_menu"]
+__all__ = ["Exported", "export_menu"]
 
 
-def export_menu(
-    downloads: Downloads,
-    label: str,
-    name: Callable[[], str],
-    table: Callable[[], pd.DataFrame | None],
-    picture: Callable[[], figure | None],
-) -> pmui.MenuButton:
-    """A button with a menu; ``name`` is the file's name without ending.
+@dataclass(frozen=True)
+class Exported:
+    """One plot: ``name`` gives the file's name without ending.
 
     ``table`` and ``picture`` return None while there is nothing to save.
     """
-    button = pmui.MenuButton(
-        label=label,
-        items=[{"label": "Data (CSV)"}, {"label": "Picture (PNG)"}, {"label": "Picture (SVG)"}],
-        variant="text",
-        size="small",
-        icon="download",
-        margin=(0, 4),
-    )
 
-    def chosen(item: dict[str, Any]) -> None:
-        kind = item["label"][-4:-1].lower()
-        stem = re.sub(r"[^\w.+-]+", "-", name()).strip("-") or "hamexplorer"
+    label: str
+    name: Callable[[], str]
+    table: Callable[[], pd.DataFrame | None]
+    picture: Callable[[], figure | None]
+
+    def save(self, kind: str, downloads: Downloads) -> None:
+        """Hand the plot to the visitor as ``csv``, ``png`` or ``svg``."""
+        stem = re.sub(r"[^\w.+-]+", "-", self.name()).strip("-") or "hamexplorer"
         if kind == "csv":
-            frame = table()
+            frame = self.table()
             if frame is not None:
                 downloads.text(f"{stem}.csv", frame.to_csv(index=False))
         else:
-            plot = picture()
+            plot = self.picture()
             if plot is not None:
                 downloads.picture(f"{stem}.{kind}", plot.id, kind)
+
+
+def export_menu(downloads: Downloads, *plots: Exported) -> pmui.MenuButton:
+    """A button whose menu offers every plot as CSV, PNG and SVG."""
+    choices = {
+        f"{plot.label} ({kind.upper()})": (plot, kind)
+        for plot in plots
+        for kind in ("csv", "png", "svg")
+    }
+    button = pmui.MenuButton(
+        label="Export",
+        items=[{"label": label} for label in choices],
+        variant="text",
+        size="small",
+        icon="download",
+        margin=(4, 6),
+    )
+
+    def chosen(item: dict[str, Any]) -> None:
+        plot, kind = choices[item["label"]]
+        plot.save(kind, downloads)
 
     button.on_click(chosen)
     return button

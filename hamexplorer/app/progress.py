@@ -8,6 +8,7 @@ import param
 
 from hamexplorer.app.opening import Opener
 from hamexplorer.app.state import AppState, Job, Notice
+from hamexplorer.app.style import Line
 
 __all__ = ["JobBar", "Notices"]
 
@@ -17,10 +18,7 @@ class JobBar:
 
     def __init__(self, state: AppState, opener: Opener) -> None:
         self._state = state
-        self.text = pmui.Typography(
-            "", variant="body2", margin=(4, 12), sizing_mode="stretch_width",
-            css_classes=["hx-job"],
-        )
+        self.text = Line(margin=(4, 12), css_classes=["hx-job"])
         self.bar = pmui.LinearProgress(
             value=0, margin=(0, 12, 6, 12), sizing_mode="stretch_width"
         )
@@ -29,7 +27,7 @@ class JobBar:
         self.start.on_click(lambda _: opener.start())
         self.cancel.on_click(lambda _: opener.cancel())
         self.view = pn.Row(
-            pn.Column(self.text, self.bar, sizing_mode="stretch_width"),
+            pn.Column(self.text.view, self.bar, sizing_mode="stretch_width"),
             self.start,
             self.cancel,
             sizing_mode="stretch_width",
@@ -47,7 +45,7 @@ class JobBar:
         self.start.visible = job.waiting
         self.bar.visible = not job.waiting
         self.cancel.label = "Not now" if job.waiting else "Cancel"
-        self.text.object = _sentence(job)
+        self.text.say(_sentence(job))
         self.bar.value = -1 if job.event is None else round(100 * job.event.fraction)
 
 

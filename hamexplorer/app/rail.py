@@ -12,6 +12,7 @@ import param
 from hamexplorer.app.browser import DropZone
 from hamexplorer.app.opening import MAX_UPLOAD_BYTES, Opener
 from hamexplorer.app.state import AppState
+from hamexplorer.app.style import Line
 from hamexplorer.dft.basis_sets import BASIS_SETS
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import HamexplorerError, SettingsError
@@ -90,9 +91,7 @@ class Rail:
         self.exchange = pmui.FloatSlider.from_param(
             p.exchange, label="Exchange field", step=0.01, format="0%", **_WIDE
         )
-        self.reason = pmui.Typography(
-            "", variant="caption", margin=(0, 14), sizing_mode="stretch_width"
-        )
+        self.reason = Line(css="font-size: 12.5px; opacity: .8;", margin=(0, 14))
         off, full = (
             pmui.Button(label=label, variant="text", size="small", margin=(0, 2))
             for label in ("off", "100 %")
@@ -105,7 +104,7 @@ class Rail:
             self.theta,
             self.phi,
             self.exchange,
-            self.reason,
+            self.reason.view,
             sizing_mode="stretch_width",
         )
 
@@ -117,16 +116,16 @@ class Rail:
         self.soc.disabled = h is not None and not h.has_spin_orbit
         self.exchange.disabled = h is None or not h.is_magnetic
         if h is None:
-            self.reason.object = ""
+            self.reason.say("")
         elif not h.has_spin_orbit:
-            self.reason.object = "This Hamiltonian holds no spin–orbit part: λ does nothing."
+            self.reason.say("This Hamiltonian holds no spin–orbit part: λ does nothing.")
         elif not h.is_magnetic:
-            self.reason.object = (
+            self.reason.say(
                 "Not magnetic: no exchange field to scale; θ and φ turn the quantisation axis, "
                 "the energies do not depend on it."
             )
         else:
-            self.reason.object = "θ and φ turn the magnetisation."
+            self.reason.say("θ and φ turn the magnetisation.")
         self._show_chosen()
 
     # --- calculation -----------------------------------------------------------------------

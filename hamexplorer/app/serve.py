@@ -22,6 +22,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "make_page", "prepare", "serve"]
 
 MAX_MESSAGE_BYTES = 32_000_000
 """A 20 MB file in base64 and its frame; the browser refuses larger files before sending."""
+_OF_A_CRYSTAL = ("atoms", "pair", "point", "camera", "colour", "component")
 
 
 def make_page(
@@ -33,10 +34,10 @@ def make_page(
 ) -> Any:
     """The page of one visitor, in the view that the address asks for."""
     values, wanted, notes = read_address()
-    shell = Shell(settings=settings, cache=cache, source=source, **_early(values))
+    selections = {name: values.pop(name) for name in _OF_A_CRYSTAL if name in values}
+    shell = Shell(settings=settings, cache=cache, source=source, selections=selections, **values)
     for note in notes:
         shell.state.tell("warning", note)
-    _when_loaded(shell, values)
 
     def begin() -> None:
         if "gallery" in wanted:
@@ -51,26 +52,6 @@ def make_page(
     pn.state.on_session_destroyed(lambda _: shell.opener.cancel())
     follow_address(shell)
     return shell.page()
-
-
-_OF_A_CRYSTAL = ("atoms", "pair", "point", "camera", "colour", "component")
-
-
-def _early(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in _OF_A_CRYSTAL}
-
-
-def _when_loaded(shell: Shell, values: dict[str, Any]) -> None:
-    """Selections mean something only once their crystal is there."""
-    later = {name: value for name, value in values.items() if name in _OF_A_CRYSTAL}
-
-    def arrived(*_: Any) -> None:
-        if shell.state.hamiltonian is None:
-            return
-        shell.state.param.unwatch(watcher)
-        shell.state.param.update(**shell.checked(later))
-
-    watcher = shell.state.param.watch(arrived, "subject", precedence=10)
 
 
 def prepare() -> None:

@@ -45,6 +45,21 @@ _CRYSTAL = {
     "grid-template-rows": "minmax(0, 1fr)",
     "grid-template-areas": '"crystal side"',
 }
+# The bar is dark in both themes.
+_TABS = {
+    "& .MuiButtonBase-root": {
+        "color": "rgba(255,255,255,.85) !important",
+        "backgroundColor": "transparent !important",
+        "borderColor": "transparent !important",
+        "boxShadow": "none !important",
+        "textTransform": "none",
+        "fontSize": "15px",
+    },
+    "& .MuiButtonBase-root.Mui-selected, & .MuiButton-contained": {
+        "color": "#fff !important",
+        "backgroundColor": "rgba(255,255,255,.22) !important",
+    },
+}
 _LINE = "1px solid rgba(128,128,128,.35)"
 
 
@@ -55,6 +70,9 @@ class Shell:
         settings: to begin with.
         cache: of Hamiltonians; default: the user's.
         source: what computes them, made from settings.
+        selections: parameters of the state that mean something only once the first Hamiltonian
+            is there (atoms, pair, point, camera, colour, component).
+        values: other parameters of the state.
     """
 
     def __init__(
@@ -63,9 +81,13 @@ class Shell:
         settings: DftSettings | None = None,
         cache: HamiltonianCache | None = None,
         source: Callable[[DftSettings], Source] = DftSource,
+        selections: dict[str, Any] | None = None,
         **values: Any,
     ) -> None:
         self.state = AppState(settings=settings or DftSettings(), **values)
+        self._selections = selections or {}
+        # Ahead of all panes, so that they draw the first Hamiltonian with its selections.
+        self._arrival = self.state.param.watch(self._arrived, "subject")
         self.post = post = page_poster()
         self.opener = Opener(self.state, post, cache=cache, source=source)
         self.downloads = Downloads(width=0, height=0, margin=0)
@@ -80,9 +102,9 @@ class Shell:
         self.tabs = pmui.RadioButtonGroup(
             options={_TITLES[name]: name for name in PAGES},
             value=self.state.page,
-            variant="contained",
             size="small",
             margin=(0, 24),
+            sx=_TABS,
         )
         self.tabs.link(self.state, value="page", bidirectional=True)
         self.grid = self._grid()
@@ -91,7 +113,7 @@ class Shell:
             self.jobs.view,
             self.grid,
             self.strip.view,
-            self.downloads,
+            pn.Column(self.downloads, self.strip.dialog, width=0, height=0, margin=0),
             sizing_mode="stretch_both",
             margin=0,
         )
@@ -105,10 +127,14 @@ class Shell:
         else:
             self.opener.given(crystal)
 
-    def checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Those of a link's selections that exist in this crystal; the others are said."""
+    def _arrived(self, *_: param.parameterized.Event) -> None:
         h = self.state.hamiltonian
-        assert h is not None
+        if h is not None:
+            self.state.param.unwatch(self._arrival)
+            self.state.param.update(**self._existing(h, self._selections))
+
+    def _existing(self, h: Hamiltonian, values: dict[str, Any]) -> dict[str, Any]:
+        """Those of a link's selections that exist in this crystal; the others are said."""
         kept = dict(values)
         missing = []
         if any(site >= h.basis.n_sites for site in kept.get("atoms", [])):

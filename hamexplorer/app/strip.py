@@ -9,19 +9,20 @@ import panel_material_ui as pmui
 import param
 
 from hamexplorer.app.state import AppState
-from hamexplorer.app.style import TABLE_CSS, facts, heading
+from hamexplorer.app.style import TABLE_CSS, Line, facts, heading
 from hamexplorer.provenance import Provenance
 
 __all__ = ["ProvenanceStrip"]
 
 
 class ProvenanceStrip:
-    """One line; a button opens all of it."""
+    """One line; a button opens ``dialog`` with all of it."""
 
     def __init__(self, state: AppState) -> None:
         self._state = state
-        self.line = pmui.Typography(
-            "", variant="caption", margin=(4, 12), sizing_mode="stretch_width",
+        self.line = Line(
+            css="font-size: 12.5px; white-space: nowrap; overflow: hidden;",
+            margin=(4, 12),
             css_classes=["hx-provenance"],
         )
         self.warnings = pmui.Button(
@@ -36,10 +37,9 @@ class ProvenanceStrip:
         for button in (self.more, self.warnings):
             button.on_click(lambda _: setattr(self.dialog, "open", True))
         self.view = pn.Row(
-            self.line,
+            self.line.view,
             self.warnings,
             self.more,
-            self.dialog,
             sizing_mode="stretch_width",
             styles={
                 "align-items": "center",
@@ -54,11 +54,11 @@ class ProvenanceStrip:
         h = self._state.hamiltonian
         self.more.visible = h is not None
         if h is None:
-            self.line.object = "No Hamiltonian yet."
+            self.line.say("No Hamiltonian yet.")
             self.warnings.visible = False
             return
         record = h.provenance
-        self.line.object = summary(record)
+        self.line.say(summary(record))
         count = len(record.warnings)
         self.warnings.visible = count > 0
         self.warnings.label = f"{count} warning{'s' if count > 1 else ''}"

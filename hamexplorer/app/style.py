@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["PRIMARY", "TABLE_CSS", "THEME", "facts", "heading"]
+import panel as pn
+
+__all__ = ["PRIMARY", "TABLE_CSS", "THEME", "Line", "facts", "heading"]
 
 PRIMARY = "#1f6fb8"
+_BAR = {"minHeight": "52px !important"}
 THEME = {
-    "light": {"palette": {"primary": {"main": PRIMARY}, "background": {"paper": "#ffffff"}}},
+    "light": {
+        "palette": {"primary": {"main": PRIMARY}, "background": {"paper": "#ffffff"}},
+        "components": {"MuiToolbar": {"styleOverrides": {"root": _BAR}}},
+    },
     "dark": {
         "palette": {
             "primary": {"main": "#6db3f2"},
             "background": {"paper": "#121212", "default": "#121212"},
-        }
+        },
+        "components": {
+            "MuiToolbar": {"styleOverrides": {"root": _BAR}},
+            "MuiAppBar": {
+                "styleOverrides": {
+                    "root": {"backgroundColor": "#17324d !important", "color": "#fff !important"}
+                }
+            },
+        },
     },
 }
 """Material themes; the dark paper is the background of the plots (``plots.palette.DARK``)."""
@@ -49,3 +64,16 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
         for name, value in rows
     )
     return f"<table class='facts'>{body}</table>"
+
+
+class Line:
+    """A line of plain text that changes; ``css`` are declarations of its look."""
+
+    def __init__(self, text: str = "", css: str = "", **options: Any) -> None:
+        sheet = f":host {{ font: 14px/1.4 Roboto, sans-serif; {css} }} p {{ margin: 0; }}"
+        self.view = pn.pane.HTML("", stylesheets=[sheet], sizing_mode="stretch_width", **options)
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Show ``text``, escaped."""
+        self.view.object = f"<p>{html.escape(text)}</p>" if text else ""

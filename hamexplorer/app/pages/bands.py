@@ -12,11 +12,11 @@ import param
 from hamexplorer.app.band_model import BandModel, colour_choices, split_colour
 from hamexplorer.app.band_numbers import numbers_html
 from hamexplorer.app.browser import Downloads
-from hamexplorer.app.export import export_menu
+from hamexplorer.app.export import Exported, export_menu
 from hamexplorer.app.inspector import InspectedState, inspect_state, state_html
 from hamexplorer.app.jobs import Latest, Post
 from hamexplorer.app.state import COLOUR_NONE, AppState
-from hamexplorer.app.style import TABLE_CSS
+from hamexplorer.app.style import TABLE_CSS, Line
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.plots import LiveBandPlot, LiveDosPlot
 from hamexplorer.properties import BandStructure, DensityOfStates
@@ -50,38 +50,37 @@ class BandsPage:
         )
         self.colour.param.watch(lambda e: self._set(colour=e.new or COLOUR_NONE), "value")
         self.window = pmui.RangeSlider(
-            label="Energy window (eV)", start=-_SLIDER, end=_SLIDER, step=0.5,
+            label="Window (eV)", start=-_SLIDER, end=_SLIDER, step=0.5,
             value=self._clamped(), format="0.0", width=190, margin=(8, 16), size="small",
         )
         self.window.param.watch(lambda e: self._set(energies=tuple(e.new)), "value")
         self.off = pmui.Checkbox.from_param(
             state.param.show_off, label="SOC off (grey)", size="small", margin=(12, 6)
         )
-        exports = [
-            export_menu(
-                downloads, "Bands", lambda: self._stem("bands"), self._band_table,
+        exports = export_menu(
+            downloads,
+            Exported(
+                "Bands", lambda: self._stem("bands"), self._band_table,
                 lambda: self._bands.figure if self._bands else None,
             ),
-            export_menu(
-                downloads, "DOS", lambda: self._stem("dos"),
+            Exported(
+                "DOS", lambda: self._stem("dos"),
                 lambda: self._densities.to_dataframe() if self._densities else None,
                 lambda: self._dos.figure if self._dos else None,
             ),
-        ]
+        )
         self.toolbar = pn.Row(
             self.colour,
             self.window,
             self.off,
             pn.Spacer(sizing_mode="stretch_width"),
-            *exports,
+            exports,
             sizing_mode="stretch_width",
             styles={"align-items": "center", "flex": "0 0 auto"},
         )
         self.plots = pn.Row(sizing_mode="stretch_both", min_height=200)
-        self.empty = pmui.Typography(
-            "", variant="h6", margin=40, sizing_mode="stretch_width", visible=False
-        )
-        self.main = pn.Column(self.toolbar, self.plots, self.empty, sizing_mode="stretch_both")
+        self.empty = Line(css="font-size: 18px; opacity: .75;", margin=40, visible=False)
+        self.main = pn.Column(self.toolbar, self.plots, self.empty.view, sizing_mode="stretch_both")
         self.numbers = pn.pane.HTML(
             "", stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(6, 12),
             css_classes=["hx-numbers"],
@@ -167,9 +166,9 @@ class BandsPage:
         missing = subject is None or subject.hamiltonian is None
         if missing:
             title = subject.title if subject is not None else "the crystal"
-            self.empty.object = f"The bands of {title} appear here once they are computed."
+            self.empty.say(f"The bands of {title} appear here once they are computed.")
             self.numbers.object = ""
-        self.empty.visible = missing
+        self.empty.view.visible = missing
         self.plots.visible = not missing
 
     def _redraw(self, *_: param.parameterized.Event) -> None:
@@ -204,6 +203,7 @@ class BandsPage:
             )
             self._bands.show_soc_off(state.show_off)
             self._bands.figure.min_height = 200
+            self._bands.figure.toolbar_location = "above"
             for name in ("start", "end"):
                 self._bands.figure.y_range.on_change(name, self._zoomed)
             self._bands.point_source.selected.on_change("indices", self._tapped)
@@ -242,6 +242,7 @@ class BandsPage:
         self._dos = LiveDosPlot(
             result, y_range=self._bands.figure.y_range, dark=self._state.dark, width=_DOS_WIDTH
         )
+        self._dos.figure.toolbar_location = None
         self.plots.append(
             pn.pane.Bokeh(self._dos.figure, sizing_mode="stretch_height", width=_DOS_WIDTH)
         )

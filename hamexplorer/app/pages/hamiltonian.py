@@ -11,9 +11,9 @@ import panel_material_ui as pmui
 import param
 
 from hamexplorer.app.browser import Downloads
-from hamexplorer.app.export import export_menu
+from hamexplorer.app.export import Exported, export_menu
 from hamexplorer.app.state import AppState, Pair
-from hamexplorer.app.style import TABLE_CSS, facts, heading
+from hamexplorer.app.style import TABLE_CSS, Line, facts, heading
 from hamexplorer.errors import HamexplorerError
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.plots import BlockImage, LiveBlockPlot, LiveDecayPlot, block_image
@@ -35,6 +35,13 @@ _TITLES = {
     "im": "spinor H, imaginary",
     "abs": "spinor H, absolute",
 }
+_TABLE = """
+.tabulator { font-size: 12.5px; }
+.tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 6px; }
+.tabulator-row { min-height: 24px; cursor: pointer; }
+.tabulator-row .tabulator-cell { padding: 3px 6px; height: 24px; }
+"""
+_SMALL_LABELS = 18  # rows from which the labels of a block need a smaller font
 _PARTS = {"re": "real", "im": "imag", "abs": "abs"}
 
 
@@ -56,19 +63,21 @@ class HamiltonianPage:
             margin=(8, 6),
         )
         self.component.param.watch(self._component_chosen, "value")
-        self.title = pmui.Typography("", variant="subtitle1", margin=(12, 6))
+        self.title = Line(css="font-size: 16px; font-weight: 500;", margin=(12, 6))
         self.toolbar = pn.Row(
             self.component,
-            self.title,
-            pn.Spacer(sizing_mode="stretch_width"),
+            self.title.view,
             export_menu(
-                downloads, "Block", self._stem, self._block_table,
-                lambda: self._block.figure if self._block else None,
-            ),
-            export_menu(
-                downloads, "Decay", lambda: self._stem() + "-decay",
-                lambda: self._decay.to_dataframe() if self._decay else None,
-                lambda: self._decay_plot.figure if self._decay_plot else None,
+                downloads,
+                Exported(
+                    "Block", self._stem, self._block_table,
+                    lambda: self._block.figure if self._block else None,
+                ),
+                Exported(
+                    "Decay", lambda: self._stem() + "-decay",
+                    lambda: self._decay.to_dataframe() if self._decay else None,
+                    lambda: self._decay_plot.figure if self._decay_plot else None,
+                ),
             ),
             sizing_mode="stretch_width",
             styles={"align-items": "center", "flex": "0 0 auto"},
@@ -82,6 +91,8 @@ class HamiltonianPage:
             sizing_mode="stretch_both",
             layout="fit_columns",
             theme="simple",
+            stylesheets=[_TABLE],
+            widths={"pair": "26%", "R": "20%", "d (Å)": "17%", "|H| (eV)": "18%", "|Λ| (eV)": "18%"},
             configuration={"columnDefaults": {"headerSort": True, "resizable": False}},
             margin=(0, 8, 4, 8),
             min_height=120,
@@ -89,21 +100,19 @@ class HamiltonianPage:
         self.table.on_click(self._row_clicked)
         self.block = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=200)
         self.decay = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=120)
-        self.empty = pmui.Typography(
-            "", variant="h6", margin=40, sizing_mode="stretch_width", visible=False
-        )
+        self.empty = Line(css="font-size: 18px; opacity: .75;", margin=40, visible=False)
         self.content = pn.Column(
             self.toolbar,
-            pn.Column(self.block, sizing_mode="stretch_both", styles={"flex": "3 1 0"}),
+            pn.Column(self.block, sizing_mode="stretch_both", styles={"flex": "5 1 0"}),
             pn.Row(
-                pn.Column(self.table, sizing_mode="stretch_both", styles={"flex": "1 1 0"}),
+                pn.Column(self.table, sizing_mode="stretch_both", styles={"flex": "1.2 1 0"}),
                 pn.Column(self.decay, sizing_mode="stretch_both", styles={"flex": "1 1 0"}),
                 sizing_mode="stretch_both",
-                styles={"flex": "2 1 0"},
+                styles={"flex": "3 1 0"},
             ),
             sizing_mode="stretch_both",
         )
-        self.main = pn.Column(self.content, self.empty, sizing_mode="stretch_both")
+        self.main = pn.Column(self.content, self.empty.view, sizing_mode="stretch_both")
         self.facts = pn.pane.HTML(
             "", stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(6, 12),
             css_classes=["hx-block"],
@@ -136,11 +145,11 @@ class HamiltonianPage:
 
     def _subject_changed(self, *_: param.parameterized.Event) -> None:
         subject, h = self._state.subject, self._state.hamiltonian
-        self.empty.visible = h is None
+        self.empty.view.visible = h is None
         self.content.visible = h is not None
         if h is None:
             title = subject.title if subject is not None else "the crystal"
-            self.empty.object = f"The Hamiltonian of {title} appears here once it is computed."
+            self.empty.say(f"The Hamiltonian of {title} appears here once it is computed.")
             self.facts.object = ""
             return
         stored = [*h.components[1:], h.components[0], "re", "im", "abs"]
@@ -186,10 +195,19 @@ class HamiltonianPage:
         self._image = image
         if self._block is None:
             self._block = LiveBlockPlot(image, dark=state.dark)
+            self._block.figure.toolbar.autohide = True
             self.block.object = self._block.figure
         else:
             self._block.update(image)
+        self._size_labels()
         self._tell(h, pair)
+
+    def _size_labels(self) -> None:
+        if self._block is not None and self._image is not None:
+            most = max(self._image.values.shape)
+            size = "13px" if most < _SMALL_LABELS else "10px" if most < 2 * _SMALL_LABELS else "7px"
+            for axis in self._block.figure.axis:
+                axis.major_label_text_font_size = size
 
     def _list_pairs(self, h: Hamiltonian) -> None:
         order = np.argsort(h.distances, kind="stable")
@@ -203,20 +221,21 @@ class HamiltonianPage:
                 "pair": [f"{names[h.pairs.first[p]]}–{names[h.pairs.second[p]]}" for p in order],
                 "R": [" ".join(map(str, cell)) for cell in h.pairs.cell[order].tolist()],
                 "d (Å)": h.distances[order].round(3),
-                "|H|": [f"{x:.1e}" for x in decay.largest[scalar]],
+                "|H| (eV)": [f"{x:.2g}" for x in decay.largest[scalar]],
             }
         )
         if spin_orbit:
-            frame["|Λ|"] = [f"{x:.1e}" for x in decay.largest[spin_orbit].max(axis=0)]
+            frame["|Λ| (eV)"] = [f"{x:.2g}" for x in decay.largest[spin_orbit].max(axis=0)]
         self.table.value = frame
         self._decay_plot = LiveDecayPlot(decay, dark=self._state.dark)
+        self._decay_plot.figure.toolbar.autohide = True
         self.decay.object = self._decay_plot.figure
 
     def _tell(self, h: Hamiltonian, pair: Pair) -> None:
         i, j, cell = pair
         names = h.basis.site_labels
         p = h.pairs.index(i, j, cell)
-        self.title.object = f"{names[i]} – {names[j]}"
+        self.title.say(f"{names[i]} – {names[j]}")
         rows = [
             ("Distance", f"{h.distances[p]:.4f} Å"),
             ("R", f"({cell[0]}, {cell[1]}, {cell[2]})"),
@@ -247,6 +266,7 @@ class HamiltonianPage:
         for plot in (self._block, self._decay_plot):
             if plot is not None:
                 plot.set_theme(self._state.dark)
+        self._size_labels()
 
     # --- export ----------------------------------------------------------------------------
 
