@@ -190,7 +190,7 @@ function view_of(id) {
 function render({model, el}) {
   el.style.display = "none"
   model.on("msg:custom", (event) => {
-    const message = event.data ?? event
+    const message = event
     if (message.kind === "text") {
       save(message.name, new Blob([message.content], {type: "text/plain;charset=utf-8"}))
     } else if (message.kind === "data") {

@@ -86,7 +86,8 @@ class CrystalPane:
             projected = state.colour.startswith("site:")
             state.param.update(atoms=[], colour=COLOUR_NONE if projected else state.colour)
             return
-        image = tuple(int(x) for x in click["image"])
+        a, b, c = (int(x) for x in click["image"])
+        image = (a, b, c)
         second = len(state.atoms) == 1 and (click.get("shift") or state.page == "hamiltonian")
         if second:
             self._open_block(state.atoms[0], site, image)
@@ -97,7 +98,7 @@ class CrystalPane:
             changes["colour"] = f"site:{state.hamiltonian.basis.site_labels[site]}"
         state.param.update(**changes)
 
-    def _open_block(self, first: int, second: int, image: tuple[int, ...]) -> None:
+    def _open_block(self, first: int, second: int, image: tuple[int, int, int]) -> None:
         h = self._state.hamiltonian
         if h is None:
             return

@@ -59,7 +59,7 @@ def export_menu(downloads: Downloads, *plots: Exported) -> pmui.MenuButton:
         margin=(4, 6),
     )
 
-    def chosen(item: dict[str, Any]) -> None:
+    def chosen(item: Any) -> None:
         plot, kind = choices[item["label"]]
         plot.save(kind, downloads)
 

@@ -95,4 +95,4 @@ def state_html(found: InspectedState, label: str, fermi: float) -> str:
 
 
 def _vector(values: NDArray[np.float64], form: str) -> str:
-    return "(" + ", ".join(format(float(x) + 0.0, form) for x in values) + ")"
+    return "(" + ", ".join(format(round(float(x), 3) + 0.0, form) for x in values) + ")"

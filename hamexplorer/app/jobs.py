@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import panel as pn
 from bokeh.document import Document
@@ -141,13 +141,13 @@ class Latest:
         self._post = post
         self._failed = failed
         self._lock = threading.Lock()
-        self._next: tuple[Callable[[], object], Callable[[object], None]] | None = None
+        self._next: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
         self._busy = False
 
     def request(self, work: Callable[[], Result], done: Callable[[Result], None]) -> None:
         """Run ``work`` in a thread and ``done(result)`` on the page's."""
         with self._lock:
-            self._next = (work, done)  # type: ignore[assignment]
+            self._next = (work, done)
             if self._busy:
                 return
             self._busy = True
@@ -174,7 +174,7 @@ class Latest:
             else:
                 self._deliver(done, result)
 
-    def _deliver(self, function: Callable[[object], None], value: object) -> None:
+    def _deliver(self, function: Callable[[Any], None], value: Any) -> None:
         """Hand over, and wait until the page took it: its thread sets the pace."""
         taken = threading.Event()
 

@@ -96,8 +96,8 @@ class Rail:
             pmui.Button(label=label, variant="text", size="small", margin=(0, 2))
             for label in ("off", "100 %")
         )
-        off.on_click(lambda _: self._state.param.update(soc=0.0))
-        full.on_click(lambda _: self._state.param.update(soc=1.0, exchange=1.0))
+        off.on_click(lambda _: self._turn(soc=0.0))
+        full.on_click(lambda _: self._turn(soc=1.0, exchange=1.0))
         return pn.Column(
             pn.Row(_title("Spin"), pn.Spacer(sizing_mode="stretch_width"), off, full),
             self.soc,
@@ -107,6 +107,9 @@ class Rail:
             self.reason.view,
             sizing_mode="stretch_width",
         )
+
+    def _turn(self, **values: float) -> None:
+        self._state.param.update(**values)
 
     def _follow(self, *_: param.parameterized.Event) -> None:
         subject, h = self._state.subject, self._state.hamiltonian
@@ -130,7 +133,7 @@ class Rail:
 
     # --- calculation -----------------------------------------------------------------------
 
-    def _calculation(self) -> pn.Column:
+    def _calculation(self) -> pmui.Accordion:
         settings = self._state.settings
         self.basis = pmui.Select(
             label="Basis", options=list(BASIS_SETS), value=settings.basis, size="small", **_WIDE

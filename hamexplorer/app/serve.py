@@ -47,8 +47,7 @@ def make_page(
         else:
             shell.open(crystal)
 
-    # Plots that come while the page is still being fetched would not be known to it.
-    pn.state.onload(lambda: shell.post(begin))
+    shell.when_ready(begin)
     pn.state.on_session_destroyed(lambda _: shell.opener.cancel())
     follow_address(shell)
     return shell.page()

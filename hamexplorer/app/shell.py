@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 import param
+from panel_material_ui.template.base import Page
 from pymatgen.core import Structure
 
 from hamexplorer.app.band_model import colour_choices
@@ -99,14 +100,7 @@ class Shell:
         self.notices = Notices(self.state)
         self.jobs = JobBar(self.state, self.opener)
         self.strip = ProvenanceStrip(self.state)
-        self.tabs = pmui.RadioButtonGroup(
-            options={_TITLES[name]: name for name in PAGES},
-            value=self.state.page,
-            size="small",
-            margin=(0, 24),
-            sx=_TABS,
-        )
-        self.tabs.link(self.state, value="page", bidirectional=True)
+        self.tabs = self._tabs(margin=(0, 24), sx=_TABS)
         self.grid = self._grid()
         self.body = pn.Column(
             self.notices.view,
@@ -119,6 +113,17 @@ class Shell:
         )
         self.state.param.watch(self._turn, "page")
         self._turn()
+
+    def when_ready(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once the browser has the page; in a notebook at once.
+
+        Plots that come while the page is still being fetched would not be known to it.
+        """
+        document = pn.state.curdoc
+        if document is None or document.session_context is None:
+            function()
+        else:
+            pn.state.onload(lambda: self.post(function))
 
     def open(self, crystal: Structure | Hamiltonian | None = None) -> None:
         """Open a crystal; without one, the example."""
@@ -154,9 +159,9 @@ class Shell:
             self.state.tell("warning", f"The address asks for a {what} that this crystal lacks.")
         return kept
 
-    def page(self) -> pmui.Page:
+    def page(self) -> Any:
         """The full page of a browser window."""
-        page = pmui.Page(
+        page = Page(
             title="hamexplorer",
             header=[self.tabs],
             sidebar=self.rail.sections,
@@ -169,7 +174,35 @@ class Shell:
         page.link(self.state, dark_theme="dark", bidirectional=True)
         return page
 
+    def cell(self, height: int) -> pn.viewable.Viewable:
+        """The page without its frame, for a notebook cell."""
+        rail = pn.Column(
+            self._tabs(margin=(6, 14)),
+            *self.rail.sections,
+            width=270,
+            height=height,
+            scroll="y",
+            margin=0,
+        )
+        return pn.Row(
+            rail,
+            pn.Column(self.body, sizing_mode="stretch_width", height=height, margin=0),
+            sizing_mode="stretch_width",
+            height=height,
+            margin=0,
+        )
+
     # --- placing ---------------------------------------------------------------------------
+
+    def _tabs(self, **looks: Any) -> pmui.RadioButtonGroup:
+        tabs = pmui.RadioButtonGroup(
+            options={_TITLES[name]: name for name in PAGES},
+            value=self.state.page,
+            size="small",
+            **looks,
+        )
+        tabs.link(self.state, value="page", bidirectional=True)
+        return tabs
 
     def _grid(self) -> pn.Column:
         def cell(area: str, *content: Any, **styles: str) -> pn.Column:

@@ -57,33 +57,33 @@ class Notice:
 class AppState(param.Parameterized):
     """The state of one page. What the address bar carries is listed in ``app.url``."""
 
-    subject: Subject | None = param.ClassSelector(class_=Subject, default=None)
-    settings: DftSettings = param.ClassSelector(class_=DftSettings, default=DftSettings())
-    job: Job | None = param.ClassSelector(class_=Job, default=None)
-    notices: list[Notice] = param.List(default=[], item_type=Notice)
+    subject = param.ClassSelector(class_=Subject, default=None)
+    settings = param.ClassSelector(class_=DftSettings, default=DftSettings())
+    job = param.ClassSelector(class_=Job, default=None)
+    notices = param.List(default=[], item_type=Notice)
 
-    page: str = param.Selector(default="bands", objects=list(PAGES))
-    dark: bool = param.Boolean(default=False)
+    page: Any = param.Selector(default="bands", objects=list(PAGES))
+    dark = param.Boolean(default=False)
 
-    soc: float = param.Number(default=1.0, bounds=(0, 2))
-    theta: float = param.Number(default=0.0, bounds=(0, 180))
-    phi: float = param.Number(default=0.0, bounds=(0, 360))
-    exchange: float = param.Number(default=1.0, bounds=(0, 2))
+    soc = param.Number(default=1.0, bounds=(0, 2))
+    theta = param.Number(default=0.0, bounds=(0, 180))
+    phi = param.Number(default=0.0, bounds=(0, 360))
+    exchange = param.Number(default=1.0, bounds=(0, 2))
 
-    colour: str = param.String(
+    colour = param.String(
         default=COLOUR_NONE, doc="none, spin_x, spin_y, spin_z or GROUPING:GROUP (element:Mo)."
     )
-    energies: tuple[float, float] = param.Range(default=(-6.0, 6.0), doc="Window, eV from E_F.")
-    show_off: bool = param.Boolean(default=True)
-    point: tuple[int, int] | None = param.Parameter(
+    energies = param.Range(default=(-6.0, 6.0), doc="Window, eV from E_F.")
+    show_off = param.Boolean(default=True)
+    point: Any = param.Parameter(
         default=None, doc="The inspected state: index of the k-point on the path, and band."
     )
 
-    atoms: list[int] = param.List(default=[], item_type=int, doc="Selected sites.")
-    pair: Pair | None = param.Parameter(default=None, doc="The block on the Hamiltonian page.")
-    component: str = param.String(default="H", doc="What is shown of it.")
-    supercell: tuple[int, int, int] = param.NumericTuple(default=(1, 1, 1), length=3)
-    camera: dict[str, Any] | None = param.Dict(default=None, allow_None=True)
+    atoms = param.List(default=[], item_type=int, doc="Selected sites.")
+    pair: Any = param.Parameter(default=None, doc="The block on the Hamiltonian page.")
+    component = param.String(default="H", doc="What is shown of it.")
+    supercell: Any = param.NumericTuple(default=(1, 1, 1), length=3)
+    camera = param.Dict(default=None, allow_None=True)
 
     @property
     def hamiltonian(self) -> Hamiltonian | None:

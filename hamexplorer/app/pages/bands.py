@@ -8,6 +8,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import param
+from bokeh.models import Range1d
 
 from hamexplorer.app.band_model import BandModel, colour_choices, split_colour
 from hamexplorer.app.band_numbers import numbers_html
@@ -122,7 +123,7 @@ class BandsPage:
             self._moving = False
         if self._bands is None:
             return
-        y_range = self._bands.figure.y_range
+        y_range = self._y_range()
         if (y_range.start, y_range.end) != state.energies:
             y_range.update(start=state.energies[0], end=state.energies[1])
         changed = {event.name for event in events}
@@ -136,10 +137,18 @@ class BandsPage:
     def _zoomed(self, _attr: str, _old: float, _new: float) -> None:
         """The visitor panned or zoomed the plot."""
         if self._bands is not None:
-            y_range = self._bands.figure.y_range
-            low, high = float(y_range.start), float(y_range.end)
+            y_range = self._y_range()
+            low, high = y_range.start, y_range.end
+            assert isinstance(low, int | float)
+            assert isinstance(high, int | float)
             if low < high and (low, high) != self._state.energies:
-                self._state.energies = (low, high)
+                self._state.energies = (float(low), float(high))
+
+    def _y_range(self) -> Range1d:
+        assert self._bands is not None
+        y_range = self._bands.figure.y_range
+        assert isinstance(y_range, Range1d)
+        return y_range
 
     # --- computing and drawing -------------------------------------------------------------
 
@@ -205,7 +214,7 @@ class BandsPage:
             self._bands.figure.min_height = 200
             self._bands.figure.toolbar_location = "above"
             for name in ("start", "end"):
-                self._bands.figure.y_range.on_change(name, self._zoomed)
+                self._y_range().on_change(name, self._zoomed)
             self._bands.point_source.selected.on_change("indices", self._tapped)
             self.plots.objects = [pn.pane.Bokeh(self._bands.figure, sizing_mode="stretch_both")]
         elif colour != self._colour:
@@ -238,9 +247,8 @@ class BandsPage:
         if self._dos is not None:
             self._dos.update(result)
             return
-        assert self._bands is not None
         self._dos = LiveDosPlot(
-            result, y_range=self._bands.figure.y_range, dark=self._state.dark, width=_DOS_WIDTH
+            result, y_range=self._y_range(), dark=self._state.dark, width=_DOS_WIDTH
         )
         self._dos.figure.toolbar_location = None
         self.plots.append(

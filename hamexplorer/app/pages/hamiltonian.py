@@ -17,6 +17,7 @@ from hamexplorer.app.style import TABLE_CSS, Line, facts, heading
 from hamexplorer.errors import HamexplorerError
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.plots import BlockImage, LiveBlockPlot, LiveDecayPlot, block_image
+from hamexplorer.plots.blocks import Part
 from hamexplorer.properties import BlockDecay, block_decay
 
 __all__ = ["HamiltonianPage"]
@@ -36,13 +37,13 @@ _TITLES = {
     "abs": "spinor H, absolute",
 }
 _TABLE = """
-.tabulator { font-size: 12.5px; }
-.tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 6px; }
-.tabulator-row { min-height: 24px; cursor: pointer; }
-.tabulator-row .tabulator-cell { padding: 3px 6px; height: 24px; }
+.tabulator { font-size: 12.5px !important; }
+.tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 6px !important; }
+.tabulator-row { min-height: 24px !important; cursor: pointer; }
+.tabulator-row .tabulator-cell { padding: 3px 6px !important; height: 24px !important; }
 """
 _SMALL_LABELS = 18  # rows from which the labels of a block need a smaller font
-_PARTS = {"re": "real", "im": "imag", "abs": "abs"}
+_PARTS: dict[str, Part] = {"re": "real", "im": "imag", "abs": "abs"}
 
 
 class HamiltonianPage:
@@ -92,8 +93,7 @@ class HamiltonianPage:
             layout="fit_columns",
             theme="simple",
             stylesheets=[_TABLE],
-            widths={"pair": "26%", "R": "20%", "d (Å)": "17%", "|H| (eV)": "18%", "|Λ| (eV)": "18%"},
-            configuration={"columnDefaults": {"headerSort": True, "resizable": False}},
+            configuration={"columnDefaults": {"headerSort": False, "resizable": False}},
             margin=(0, 8, 4, 8),
             min_height=120,
         )
@@ -228,8 +228,10 @@ class HamiltonianPage:
             frame["|Λ| (eV)"] = [f"{x:.2g}" for x in decay.largest[spin_orbit].max(axis=0)]
         self.table.value = frame
         self._decay_plot = LiveDecayPlot(decay, dark=self._state.dark)
-        self._decay_plot.figure.toolbar.autohide = True
-        self.decay.object = self._decay_plot.figure
+        plot = self._decay_plot.figure
+        plot.toolbar.autohide = True
+        plot.legend.location = "bottom_left"
+        self.decay.object = plot
 
     def _tell(self, h: Hamiltonian, pair: Pair) -> None:
         i, j, cell = pair

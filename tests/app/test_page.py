@@ -1,0 +1,216 @@
+"""The whole page in a real browser, with a toy model in place of the DFT engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Browser, page, serve, wait_until  # noqa: F401
+from toy import ToySource
+
+from hamexplorer.app import serve as app
+from hamexplorer.app.shell import Shell
+from hamexplorer.assets_path import asset
+from hamexplorer.sources import HamiltonianCache
+from hamexplorer.structures import load_gallery
+
+pytestmark = pytest.mark.browser
+
+SI = asset("gallery/si.cif")
+LONG = 30_000
+
+
+@pytest.fixture
+def opened(
+    page: Browser,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., tuple[Any, str]]:
+    """Serves the app (options are ToySource's) and returns the visitor's Shell and the address."""
+    shells: list[Shell] = []
+
+    class Watched(Shell):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            shells.append(self)
+
+    monkeypatch.setattr(app, "Shell", Watched)
+
+    def start(**options: Any) -> tuple[Any, str]:
+        def make() -> Any:
+            return app.make_page(
+                load_gallery("gaas"),
+                cache=HamiltonianCache(tmp_path / "cache"),
+                source=lambda settings: ToySource(settings, **options),
+            )
+
+        address = serve(page, make)
+        page.page.wait_for_selector(".crystal[data-ready=true]", timeout=LONG)
+        wait_until(lambda: len(shells) > 0, page.page, timeout=LONG)
+        return _Last(shells), address
+
+    return start
+
+
+class _Last:
+    """The newest visitor's Shell, whichever that is by now."""
+
+    def __init__(self, shells: list[Shell]) -> None:
+        self._shells = shells
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shells[-1], name)
+
+
+def drawn(shell: Any, browser: Browser) -> None:
+    """Wait until bands and densities of states are there."""
+    wait_until(lambda: shell.bands._dos is not None, browser.page, timeout=LONG)
+    browser.page.wait_for_function("() => window.Bokeh !== undefined")
+    assert canvases(browser) >= 2
+
+
+def canvases(browser: Browser) -> int:
+    return int(
+        browser.page.evaluate(
+            """() => { const find = (root) => [...root.querySelectorAll('*')].reduce((n, e) =>
+                 n + (e.classList.contains('bk-Figure') || e.tagName === 'CANVAS' ? 1 : 0)
+                 + (e.shadowRoot ? find(e.shadowRoot) : 0), 0); return find(document) }"""
+        )
+    )
+
+
+def said(browser: Browser, text: str) -> None:
+    browser.page.get_by_text(text).first.wait_for(timeout=LONG)
+
+
+def clean(browser: Browser) -> None:
+    assert browser.foreign == []
+    assert browser.errors == []
+
+
+def test_pages_slider_and_export(page: Browser, opened: Any) -> None:  # noqa: F811
+    shell, _ = opened()
+    drawn(shell, page)
+    said(page, "Spin splitting (meV)")
+
+    # λ moves the bands, and the address follows.
+    before = shell.bands._bands.result.energies.copy()
+    slider = page.page.locator("input[type=range]").nth(0)
+    slider.focus()
+    slider.press("Home")
+    wait_until(lambda: shell.state.soc == 0, page.page)
+    wait_until(
+        lambda: abs(shell.bands._bands.result.energies - before).max() > 0.01, page.page
+    )
+    wait_until(lambda: "soc=0" in page.page.url, page.page)
+
+    # The other pages; the crystal stays on all of them.
+    page.page.get_by_role("button", name="Hamiltonian", exact=True).click()
+    said(page, "Largest |element|")
+    wait_until(lambda: shell.hamiltonian._block is not None, page.page)
+    page.page.locator(".tabulator-row").nth(3).click()
+    wait_until(lambda: shell.state.pair is not None, page.page)
+    assert page.page.locator(".crystal[data-ready=true]").count() == 1
+    page.page.get_by_role("button", name="Export").last.click()
+    with page.page.expect_download(timeout=LONG) as download:
+        page.page.get_by_text("Block (CSV)").click()
+    table = Path(download.value.path()).read_text()
+    assert table.startswith("row")
+    assert len(table.splitlines()) == 5
+    page.page.get_by_role("button", name="Export").last.click()
+    with page.page.expect_download(timeout=LONG) as download:
+        page.page.get_by_text("Block (SVG)").click()
+    assert Path(download.value.path()).read_text().startswith("<svg")
+
+    page.page.get_by_role("button", name="Structure", exact=True).click()
+    said(page, "Space group")
+    said(page, "F-43m")
+    assert page.page.locator(".crystal[data-ready=true]").count() == 1
+    clean(page)
+
+
+def test_a_dropped_file_is_computed_in_sight(page: Browser, opened: Any) -> None:  # noqa: F811
+    shell, _ = opened(seconds=1.5)
+    drawn(shell, page)
+    page.page.locator("input[type=file]").set_input_files(SI)
+    said(page, "Self-consistent field, iteration")
+    wait_until(
+        lambda: shell.state.subject.title == "si" and shell.state.hamiltonian is not None,
+        page.page,
+        timeout=LONG,
+    )
+    wait_until(lambda: shell.bands._bands.result.title == "Si", page.page, timeout=LONG)
+    wait_until(lambda: "h=" in page.page.url, page.page)
+    clean(page)
+
+
+def test_cancel_and_bad_files_keep_the_view(page: Browser, opened: Any) -> None:  # noqa: F811
+    shell, _ = opened(seconds=3)
+    drawn(shell, page)
+    before = shell.state.subject
+    upload = page.page.locator("input[type=file]")
+    upload.set_input_files(SI)
+    said(page, "Self-consistent field, iteration")
+    page.page.get_by_role("button", name="Cancel", exact=True).click()
+    said(page, "cancelled")
+    assert shell.state.subject is before
+
+    upload.set_input_files(files=[{"name": "bad.cif", "mimeType": "", "buffer": b"data_x\n_cell"}])
+    said(page, "bad.cif")
+    assert shell.state.subject is before
+
+    # 200 MB are refused before they travel; a file that claims to be that large is enough.
+    page.page.evaluate(
+        """() => { const find = (root) => { for (const e of root.querySelectorAll('*')) {
+             if (e.type === 'file' && e.closest('.zone')) return e
+             const inner = e.shadowRoot && find(e.shadowRoot); if (inner) return inner } };
+           const input = find(document)
+           const transfer = new DataTransfer()
+           transfer.items.add(new File([new Uint8Array(200e6)], 'huge.xyz'))
+           input.files = transfer.files
+           input.dispatchEvent(new Event('change')) }"""
+    )
+    said(page, "huge.xyz: 200 MB")
+    assert shell.state.subject is before
+    page.page.get_by_role("button", name="Hamiltonian", exact=True).click()
+    said(page, "Largest |element|")
+    clean(page)
+
+
+def test_a_link_opens_the_same_view(page: Browser, opened: Any) -> None:  # noqa: F811
+    shell, address = opened()
+    query = "?s=si&p=hamiltonian&soc=0.5&theta=90&pair=0.1.0.0.0&m=Lz&cells=2x2x2&dark=1"
+    page.page.goto(address + query)
+    page.page.wait_for_selector(".crystal[data-ready=true]", timeout=LONG)
+    wait_until(lambda: shell.state.subject is not None and shell.state.hamiltonian is not None,
+               page.page, timeout=LONG)
+    said(page, "spin–orbit Λ_z")
+    said(page, "Si1 – Si2")
+    wait_until(
+        lambda: page.page.locator(".crystal").get_attribute("data-theme") == "dark", page.page
+    )
+    wait_until(
+        lambda: page.page.locator(".crystal").get_attribute("data-spin") == "90,0", page.page
+    )
+    state = shell.state
+    assert (state.soc, state.pair, state.component) == (0.5, (0, 1, (0, 0, 0)), "Lz")
+    wait_until(lambda: "soc=0.5" in page.page.url and "pair=0.1.0.0.0" in page.page.url, page.page)
+
+    page.page.goto(address + "?s=si&soc=99&pair=50.0.0.0.0&p=hamiltonian")
+    page.page.wait_for_selector(".crystal[data-ready=true]", timeout=LONG)
+    said(page, "soc = '99'")
+    said(page, "asks for a pair that this crystal lacks")
+    assert shell.state.soc == 1
+    clean(page)
+
+
+def test_a_band_tapped_opens_its_state(page: Browser, opened: Any) -> None:  # noqa: F811
+    shell, _ = opened()
+    drawn(shell, page)
+    shell.bands._bands.point_source.selected.indices = [5]
+    said(page, "State: band")
+    said(page, "Orbitals (Mulliken)")
+    wait_until(lambda: "at=" in page.page.url, page.page)
+    clean(page)

@@ -1,0 +1,91 @@
+"""The view in the address bar: what is written is read back, and nothing that is read breaks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hamexplorer.app.state import PAGES, AppState, Subject
+from hamexplorer.app.url import FIELDS, read_query, write_query
+from hamexplorer.structures import load_gallery
+
+site = st.integers(0, 500)
+cell = st.integers(-12, 12)
+finite = st.floats(-1e3, 1e3, allow_nan=False).map(lambda x: float(f"{x:.4g}"))
+views = st.fixed_dictionaries(
+    {},
+    optional={
+        "page": st.sampled_from(PAGES),
+        "soc": st.integers(0, 200).map(lambda n: n / 100),
+        "theta": st.integers(0, 180).map(float),
+        "phi": st.integers(0, 360).map(float),
+        "exchange": st.integers(0, 200).map(lambda n: n / 100),
+        "colour": st.sampled_from(["none", "spin_z", "element:Mo", "l:Mo d", "site:S2"]),
+        "energies": st.tuples(st.integers(-90, 0), st.integers(1, 90)).map(
+            lambda w: (w[0] / 4, w[1] / 4)
+        ),
+        "show_off": st.booleans(),
+        "point": st.tuples(site, site),
+        "atoms": st.lists(site, min_size=1, max_size=2),
+        "pair": st.tuples(site, site, st.tuples(cell, cell, cell)),
+        "component": st.sampled_from(["S", "Lz", "B", "Bx", "re", "im", "abs"]),
+        "supercell": st.tuples(*[st.integers(1, 20)] * 3),
+        "camera": st.fixed_dictionaries(
+            {key: st.lists(finite, min_size=3, max_size=3) for key in ("position", "target")}
+        ),
+        "dark": st.booleans(),
+    },
+)
+
+
+@given(views)
+def test_a_view_survives_the_address(view: dict[str, object]) -> None:
+    state = AppState(**view)
+    values, crystal, notes = read_query(write_query(state))
+    assert notes == []
+    assert crystal == {}
+    for field in FIELDS.values():
+        expected = getattr(state, field.name)
+        assert values.get(field.name, state.param[field.name].default) == expected
+
+
+def test_only_what_differs_is_written() -> None:
+    state = AppState()
+    assert write_query(state) == ""
+    state.subject = Subject(load_gallery("si"), gallery="si", stored="0" * 16)
+    state.soc = 0.5
+    assert write_query(state) == "?s=si&soc=0.5"
+    state.subject = Subject(load_gallery("si"), stored="0123456789abcdef")
+    assert read_query(write_query(state))[1] == {"stored": "0123456789abcdef"}
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_a_view(query: str) -> None:
+    values, _, notes = read_query("?" + query)
+    AppState(**values)
+    assert all(len(note) < 200 for note in notes)
+
+
+@given(st.sampled_from(sorted(FIELDS)), st.text(max_size=40))
+def test_any_value_is_read_or_noted(key: str, text: str) -> None:
+    from urllib.parse import urlencode
+
+    values, _, notes = read_query("?" + urlencode({key: text}))
+    AppState(**values)
+    assert len(values) + len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["soc=nan", "soc=3", "e=4,-4", "e=1", "pair=0.0", "atoms=1.2.3", "cells=0x1x1", "m=Q",
+     "s=../../etc", "h=xyz", "cam=1,2", "p=secret", "dark=yes", "unknown=1"],
+)
+def test_damaged_values_are_said_and_dropped(query: str) -> None:
+    values, crystal, notes = read_query("?" + query)
+    assert (values, crystal) == ({}, {})
+    assert len(notes) == 1
+
+
+def test_an_endless_address_is_not_read() -> None:
+    assert read_query("?soc=1" + "&x=1" * 1000)[0] == {}

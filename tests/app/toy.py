@@ -1,0 +1,88 @@
+"""A source for tests of the app: an s-p model of any crystal, in no time or in a chosen one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from models import L_P, P, S, build
+from pymatgen.core import Structure
+
+from hamexplorer.errors import ConvergenceError
+from hamexplorer.hamiltonian import Hamiltonian
+from hamexplorer.progress import Monitor
+from hamexplorer.sources import Capability, Cost
+
+_REACH = 4.0  # Å
+
+
+def toy_hamiltonian(structure: Structure, soc: float = 0.4) -> Hamiltonian:
+    """s and p orbitals on every site, hopping to neighbours, spin-orbit coupling on site."""
+    n = len(structure)
+    positions, lattice = structure.cart_coords, structure.lattice.matrix
+    scalar: dict[Any, Any] = {}
+    cells = list(itertools.product((-1, 0, 1), repeat=3))
+    for i, j in itertools.product(range(n), repeat=2):
+        for cell in cells:
+            away = positions[j] + np.array(cell) @ lattice - positions[i]
+            distance = float(np.linalg.norm(away))
+            if (i, j, cell) > (j, i, tuple(-c for c in cell)) or not 0.1 < distance < _REACH:
+                continue
+            block = np.diag([-0.6, 0.3, 0.3, 0.3])
+            block[0, 1:] = 0.2 * away[[1, 2, 0]] / distance
+            block[1:, 0] = -block[0, 1:]
+            scalar[(i, j, cell)] = block * np.exp(1 - distance / 2)
+    for i, site in enumerate(structure):
+        scalar[(i, i, (0, 0, 0))] = np.diag([-4.0, 1.0, 1.0, 1.0]) + 0.02 * site.specie.Z
+    onsite = np.zeros((3, 4, 4))
+    onsite[:, 1:, 1:] = soc / 2 * L_P
+    return build(
+        structure,
+        [[S, P]] * n,
+        2.0 * n,
+        scalar=scalar,
+        spin_orbit={(i, i, (0, 0, 0)): onsite for i in range(n)},
+    )
+
+
+@dataclass(frozen=True)
+class ToySource:
+    """Takes ``seconds``, reporting; ``estimate`` is what it says it will take."""
+
+    settings: Any = None
+    seconds: float = 0.0
+    estimated: float = 1.0
+    fails: bool = False
+    name: str = "toy"
+    title: str = "toy model"
+
+    def capability(self) -> Capability:
+        return Capability(frozenset(), False, True, 100, "none")
+
+    def settings_key(self, structure: Structure) -> str:
+        return json.dumps({"source": self.name, "basis": getattr(self.settings, "basis", "")})
+
+    def check(self, structure: Structure) -> None:
+        if self.settings is not None:
+            from hamexplorer.dft import engine
+
+            engine.check(structure, self.settings)
+
+    def estimate(self, structure: Structure) -> Cost:
+        return Cost(self.estimated, 1e8, f"{len(structure)} atoms: about {self.estimated:g} s")
+
+    def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
+        monitor = monitor or Monitor()
+        steps = max(1, round(self.seconds / 0.05))
+        for step in range(steps):
+            monitor.report(
+                "Self-consistent field", step / steps, iteration=step, residual=10.0 ** (-step / 9)
+            )
+            time.sleep(self.seconds / steps)
+        if self.fails:
+            raise ConvergenceError("The SCF did not converge within 3 iterations.", state=None)
+        return toy_hamiltonian(structure)
