@@ -24,6 +24,7 @@ from hamexplorer.structures import standard_path
 
 __all__ = ["BandModel", "colour_choices", "split_colour"]
 
+_SPACING = 0.04  # 1/Å: smooth lines, and a step of λ stays quick
 _MARGIN = 3.0  # eV beyond the window for which bands are kept at hand
 _AROUND_GAP = 2  # bands below and above the gap that the numbers need
 
@@ -33,7 +34,7 @@ class BandModel:
 
     def __init__(self, h: Hamiltonian) -> None:
         self.hamiltonian = h
-        self.path = standard_path(h.structure)
+        self.path = standard_path(h.structure, _SPACING)
         self._solver = BandSolver(h, self.path.kpoints)
         self._fermi = FermiSolver(h)
         self._off: tuple[float, tuple[int, int], BandStructure] | None = None
@@ -88,9 +89,7 @@ class BandModel:
         last += 1 - last % 2
         return max(first, 0), min(last, self._solver.n_bands - 1)
 
-    def dos(
-        self, state: SpinState, colour: str, energies: tuple[float, float]
-    ) -> DensityOfStates:
+    def dos(self, state: SpinState, colour: str, energies: tuple[float, float]) -> DensityOfStates:
         """The density of states in the window, projected as ``colour`` groups orbitals."""
         grouping, _, _ = split_colour(colour)
         level = self._fermi.level(state).energy
@@ -120,7 +119,9 @@ def colour_choices(h: Hamiltonian) -> dict[str, dict[str, str]]:
         "Spin": {f"spin ⟨σ{axis}⟩": f"spin_{axis}" for axis in "xyz"},
     }
     kinds: tuple[tuple[str, Grouping], ...] = (
-        ("Element", "element"), ("Shell", "l"), ("Atom", "site")
+        ("Element", "element"),
+        ("Shell", "l"),
+        ("Atom", "site"),
     )
     for title, grouping in kinds:
         names = orbital_groups(h.basis, grouping).names

@@ -135,11 +135,14 @@ class Latest:
     """Quick work that a slider asks for: only the newest request is worth doing.
 
     While one runs, newer requests replace each other; the page is updated after each that ran.
+    With ``quiet`` seconds, nothing is begun before the requests have paused for so long.
     """
 
-    def __init__(self, post: Post, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, post: Post, failed: Callable[[Exception], None], quiet: float = 0.0) -> None:
         self._post = post
         self._failed = failed
+        self._quiet = quiet
+        self._asked = 0.0
         self._lock = threading.Lock()
         self._next: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
         self._busy = False
@@ -148,18 +151,18 @@ class Latest:
         """Run ``work`` in a thread and ``done(result)`` on the page's."""
         with self._lock:
             self._next = (work, done)
+            self._asked = time.monotonic()
             if self._busy:
                 return
             self._busy = True
-        threading.Thread(target=self._run, name="hamexplorer-latest", daemon=True).start()
-
-    def drop(self) -> None:
-        """Forget the request that waits."""
-        with self._lock:
-            self._next = None
+        # Not a daemon: the process waits for the little that is left, rather than be ended in
+        # the middle of linear algebra.
+        threading.Thread(target=self._run, name="hamexplorer-latest").start()
 
     def _run(self) -> None:
         while True:
+            while (rest := self._asked + self._quiet - time.monotonic()) > 0:
+                time.sleep(rest)
             with self._lock:
                 task, self._next = self._next, None
                 if task is None:
@@ -185,4 +188,4 @@ class Latest:
                 taken.set()
 
         self._post(call)
-        taken.wait(timeout=10)
+        taken.wait(timeout=2)

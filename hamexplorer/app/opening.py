@@ -107,7 +107,9 @@ class _Uploaded:
         return Cost(0.0, 0.0, "")
 
     def compute(
-        self, structure: Structure, monitor: Monitor | None = None  # noqa: ARG002
+        self,
+        structure: Structure,  # noqa: ARG002
+        monitor: Monitor | None = None,  # noqa: ARG002
     ) -> Hamiltonian:
         return self.hamiltonian
 
@@ -204,9 +206,7 @@ class Opener:
         else:
             self._state.job = None
 
-    def _open(
-        self, read: Callable[[Monitor], Subject], what: str, *, force: bool = False
-    ) -> None:
+    def _open(self, read: Callable[[Monitor], Subject], what: str, *, force: bool = False) -> None:
         state = self._state
         if not self._jobs.running:
             self._before = state.subject

@@ -20,7 +20,7 @@ class JobBar:
         self._state = state
         self.text = Line(margin=(4, 12), css_classes=["hx-job"])
         self.bar = pmui.LinearProgress(
-            value=0, margin=(0, 12, 6, 12), sizing_mode="stretch_width"
+            value=0, variant="determinate", margin=(0, 12, 6, 12), sizing_mode="stretch_width"
         )
         self.start = pmui.Button(label="Compute", size="small", margin=6)
         self.cancel = pmui.Button(label="Cancel", size="small", variant="outlined", margin=6)
@@ -46,7 +46,7 @@ class JobBar:
         self.bar.visible = not job.waiting
         self.cancel.label = "Not now" if job.waiting else "Cancel"
         self.text.say(_sentence(job))
-        self.bar.value = -1 if job.event is None else round(100 * job.event.fraction)
+        self.bar.value = 0 if job.event is None else round(100 * job.event.fraction)
 
 
 def _sentence(job: Job) -> str:
@@ -60,7 +60,7 @@ def _sentence(job: Job) -> str:
         parts.append(f"iteration {event.iteration}")
     if event.residual is not None and event.residual == event.residual:  # not NaN
         parts.append(f"residual {event.residual:.1e}")
-    if event.message and event.message != job.description:
+    if event.message and event.iteration is None and event.message != job.description:
         parts.append(event.message)
     return f"{', '.join(parts)} · {job.description}"
 
@@ -85,8 +85,9 @@ class Notices:
         self.view.visible = bool(shown)
 
     def _alert(self, notice: Notice) -> pmui.Alert:
+        # As plain text: messages quote names and lines of foreign files.
         alert = pmui.Alert(
-            notice.text,
+            Line(notice.text, margin=0).view,
             severity=notice.severity,
             closeable=True,
             sizing_mode="stretch_width",

@@ -40,7 +40,7 @@ class Rail:
 
     def _structure(self) -> pn.Column:
         # A select always has a value: none of the examples is one of its own.
-        groups: dict[str, dict[str, str]] = {"Your own": {"opened below": ""}}
+        groups: dict[str, dict[str, str]] = {"Your own": {"file or text below": ""}}
         for item in entries():
             groups.setdefault(item.family, {})[item.title] = item.name
         self.gallery = pmui.Select(
@@ -156,9 +156,7 @@ class Rail:
         h = self._state.hamiltonian
         used = h.provenance.settings if h is not None else {}
         mesh, cutoff = used.get("kmesh"), used.get("cutoff")
-        self.kmesh.placeholder = (
-            f"automatic: {' '.join(map(str, mesh))}" if mesh else "automatic"
-        )
+        self.kmesh.placeholder = f"automatic: {' '.join(map(str, mesh))}" if mesh else "automatic"
         self.cutoff.placeholder = f"automatic: {cutoff:g}" if cutoff else "automatic"
 
     def _recompute(self, _: Any) -> None:

@@ -216,7 +216,10 @@ class Shell:
         self._main = cell("main", self.bands.main, self.hamiltonian.main)
         self._crystal = cell("crystal", self.crystal.viewer, **{"border-left": _LINE})
         self._side = cell(
-            "side", self.structure.side, self.bands.side, self.hamiltonian.side,
+            "side",
+            self.structure.side,
+            self.bands.side,
+            self.hamiltonian.side,
             **{"border-left": _LINE, "border-top": _LINE},
         )
         return pn.Column(

@@ -103,10 +103,7 @@ class AppState(param.Parameterized):
 
     def show(self, subject: Subject) -> None:
         """Change the subject; selections that mean nothing for it are dropped with it."""
-        same = (
-            self.subject is not None
-            and self.subject.structure == subject.structure
-        )
+        same = self.subject is not None and self.subject.structure == subject.structure
         changes: dict[str, Any] = {"subject": subject}
         if not same:
             changes |= {"atoms": [], "pair": None, "point": None, "camera": None}

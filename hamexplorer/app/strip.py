@@ -14,6 +14,8 @@ from hamexplorer.provenance import Provenance
 
 __all__ = ["ProvenanceStrip"]
 
+_LONG = 9  # lists with more entries (the SCF's history) are not for reading
+
 
 class ProvenanceStrip:
     """One line; a button opens ``dialog`` with all of it."""
@@ -31,8 +33,12 @@ class ProvenanceStrip:
         self.more = pmui.Button(label="Details", variant="text", size="small", margin=(2, 8))
         self.text = pn.pane.HTML("", stylesheets=[TABLE_CSS], sizing_mode="stretch_width")
         self.dialog = pmui.Dialog(
-            self.text, title="Where this Hamiltonian comes from", open=False,
-            show_close_button=True, close_on_click=True, width_option="md",
+            self.text,
+            title="Where this Hamiltonian comes from",
+            open=False,
+            show_close_button=True,
+            close_on_click=True,
+            width_option="md",
         )
         for button in (self.more, self.warnings):
             button.on_click(lambda _: setattr(self.dialog, "open", True))
@@ -94,7 +100,11 @@ def details(record: Provenance) -> str:
         ("Seconds", record.timings),
         ("Versions", record.versions),
     ):
-        rows = [(name, str(value)[:160]) for name, value in mapping.items() if value is not None]
+        rows = [
+            (name, str(value)[:160])
+            for name, value in mapping.items()
+            if value is not None and not (isinstance(value, list) and len(value) > _LONG)
+        ]
         if rows:
             parts.append(heading(title) + facts(rows))
     if record.citations:

@@ -24,6 +24,8 @@ from hamexplorer.hamiltonian.angular import real_harmonics
 
 __all__ = ["PlaneWaveGrid", "bloch_orbitals", "mesh_for_cutoff"]
 
+_FFT_BATCH = 8
+
 
 def mesh_for_cutoff(lattice: NDArray[np.float64], cutoff: float) -> tuple[int, int, int]:
     """Smallest fast FFT mesh that holds the sphere |G|²/2 ≤ ``cutoff`` (Ha)."""
@@ -130,8 +132,10 @@ def bloch_orbitals(
             result[row : row + shell.size] = values * (phase * (-1j) ** shell.l)
             row += shell.size
     field = result.reshape(-1, *grid.mesh)
-    torch.fft.ifftn(field, dim=(1, 2, 3), out=field)
-    result *= grid.size / grid.volume
+    for start in range(0, len(field), _FFT_BATCH):
+        # in batches, as the transform needs as much work space as it is given
+        batch = slice(start, start + _FFT_BATCH)
+        field[batch] = torch.fft.ifftn(field[batch], dim=(1, 2, 3)) * (grid.size / grid.volume)
     return result
 
 

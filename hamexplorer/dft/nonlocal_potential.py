@@ -109,11 +109,9 @@ def _projected(
         np.maximum.at(site_strength, column_site, strength)
         near = site_strength > _NEGLIGIBLE
         columns = near[column_site]
-        folded = sum(
-            p[:, columns].T @ c.couplings @ p[:, columns]
-            for p, c in zip(overlaps, projecting[symbol], strict=True)
-        )
-        lookup.add(result, np.asarray(folded), second[near], cell[near])
+        overlaps = [p[:, columns] for p in overlaps]
+        coupled = [c.couplings @ p for c, p in zip(projecting[symbol], overlaps, strict=True)]
+        lookup.add(result, overlaps, coupled, second[near], cell[near])
     return result
 
 
@@ -152,7 +150,7 @@ def _projector_overlaps(
 
 
 class _PairLookup:
-    """Adds matrices over (site, cell) columns to the flat blocks of the pairs they fall on."""
+    """Adds Σ_l Pᵀ C P over (site, cell) columns to the flat blocks of the pairs they fall on."""
 
     def __init__(self, pairs: Pairs, n_atoms: int) -> None:
         self.pairs = pairs
@@ -166,11 +164,17 @@ class _PairLookup:
     def add(
         self,
         result: NDArray[np.float64],
-        matrix: NDArray[np.float64],
+        overlaps: list[NDArray[np.float64]],
+        coupled: list[NDArray[np.float64]],
         second: NDArray[np.int64],
         cell: NDArray[np.int64],
     ) -> None:
-        """Fold ``matrix`` (c, n, n) by R = R_column − R_row; pairs not stored are dropped."""
+        """Fold by R = R_column − R_row; pairs not stored are dropped.
+
+        ``overlaps`` holds P (projectors, n) and ``coupled`` C P (c, projectors, n) by channel. One
+        row site is worked on at a time: the whole product of a crystal with long reach would take
+        gigabytes.
+        """
         widths = self.pairs.sizes[second]
         starts = np.concatenate([[0], np.cumsum(widths)])
         for a in range(len(second)):
@@ -181,14 +185,17 @@ class _PairLookup:
             index = index[index >= 0]
             if not len(stored):
                 continue
-            rows = matrix[:, starts[a] : starts[a + 1]]
+            own = slice(starts[a], starts[a + 1])
             columns = _ranges(starts[stored], widths[stored])
+            rows = np.zeros((len(result), int(widths[a]), len(columns)))
+            for p, cp in zip(overlaps, coupled, strict=True):
+                rows += p[:, own].T @ cp[:, :, columns]
             width = np.repeat(widths[stored], widths[stored])
             local = columns - np.repeat(starts[stored], widths[stored])
             base = np.repeat(self.pairs.offsets[index], widths[stored]) + local
             target = base + np.arange(widths[a])[:, None] * width
             # within one row site the targets of different column sites are distinct
-            result[:, target] += rows[:, :, columns]
+            result[:, target] += rows
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -78,7 +78,7 @@ def plan(structure: Structure, settings: DftSettings | None = None) -> Plan:
     final_divisions = interpolation_mesh(system, settings.range_angstrom / BOHR_ANGSTROM)
     final_group = compatible_group(full_group, final_divisions)
     final_kmesh = irreducible_mesh(final_divisions, final_group)
-    threads = settings.threads or len(os.sched_getaffinity(0))
+    threads = settings.threads or _available_cores()
     cost = estimate_cost(
         system,
         mesh,
@@ -98,3 +98,10 @@ def plan(structure: Structure, settings: DftSettings | None = None) -> Plan:
     return Plan(
         settings, system, cutoff, mesh, group, kmesh, final_group, final_kmesh, threads, cost
     )
+
+
+def _available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -120,3 +120,13 @@ def test_latest_goes_on_after_an_error() -> None:
     eventually(lambda: len(failures) == 1)
     latest.request(lambda: 5, results.append)
     eventually(lambda: results == [5])
+
+
+def test_latest_waits_for_quiet() -> None:
+    results: list[int] = []
+    latest = Latest(now, lambda error: pytest.fail(str(error)), quiet=0.15)
+    for n in range(5):
+        latest.request(lambda n=n: n, results.append)  # type: ignore[misc]
+        time.sleep(0.03)
+    assert results == []
+    eventually(lambda: results == [4])

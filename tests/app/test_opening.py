@@ -41,7 +41,7 @@ def with_silicon(tmp_path: Path, **options: Any) -> tuple[AppState, Opener]:
 
 
 def test_an_uploaded_cif_is_computed_and_can_be_linked(tmp_path: Path) -> None:
-    state, opens = with_silicon(tmp_path)
+    state, _ = with_silicon(tmp_path)
     assert state.subject is not None
     assert state.subject.title == "Si"
     key = state.subject.stored
@@ -129,8 +129,13 @@ def test_cancel_brings_the_old_view_back(tmp_path: Path) -> None:
         source=lambda s: ToySource(s, seconds=30),
     )
     slow.gallery("gaas")
-    eventually(lambda: state.job is not None and state.job.event is not None
-               and state.job.event.iteration is not None)
+    eventually(
+        lambda: (
+            state.job is not None
+            and state.job.event is not None
+            and state.job.event.iteration is not None
+        )
+    )
     assert state.subject is not None
     assert state.subject.title == "GaAs"
     assert state.hamiltonian is None

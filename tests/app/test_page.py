@@ -101,9 +101,7 @@ def test_pages_slider_and_export(page: Browser, opened: Any) -> None:  # noqa: F
     slider.focus()
     slider.press("Home")
     wait_until(lambda: shell.state.soc == 0, page.page)
-    wait_until(
-        lambda: abs(shell.bands._bands.result.energies - before).max() > 0.01, page.page
-    )
+    wait_until(lambda: abs(shell.bands._bands.result.energies - before).max() > 0.01, page.page)
     wait_until(lambda: "soc=0" in page.page.url, page.page)
 
     # The other pages; the crystal stays on all of them.
@@ -184,8 +182,11 @@ def test_a_link_opens_the_same_view(page: Browser, opened: Any) -> None:  # noqa
     query = "?s=si&p=hamiltonian&soc=0.5&theta=90&pair=0.1.0.0.0&m=Lz&cells=2x2x2&dark=1"
     page.page.goto(address + query)
     page.page.wait_for_selector(".crystal[data-ready=true]", timeout=LONG)
-    wait_until(lambda: shell.state.subject is not None and shell.state.hamiltonian is not None,
-               page.page, timeout=LONG)
+    wait_until(
+        lambda: shell.state.subject is not None and shell.state.hamiltonian is not None,
+        page.page,
+        timeout=LONG,
+    )
     said(page, "spin–orbit Λ_z")
     said(page, "Si1 – Si2")
     wait_until(
@@ -209,8 +210,27 @@ def test_a_link_opens_the_same_view(page: Browser, opened: Any) -> None:  # noqa
 def test_a_band_tapped_opens_its_state(page: Browser, opened: Any) -> None:  # noqa: F811
     shell, _ = opened()
     drawn(shell, page)
-    shell.bands._bands.point_source.selected.indices = [5]
+    bands = shell.bands._bands
+    nb = bands.result.energies.shape[1]
+    index = 40 * nb + nb // 2
+    place = page.page.evaluate(
+        """([id, x, y]) => { const pending = [...window.Bokeh.index.roots];
+           while (pending.length) { const view = pending.pop();
+             if (view.model.id === id) {
+               const box = view.canvas_view.el.getBoundingClientRect()
+               return [box.x + view.frame.x_scale.compute(x), box.y + view.frame.y_scale.compute(y)]
+             }
+             pending.push(...view.children()) } }""",
+        [
+            bands.figure.id,
+            float(bands.point_source.data["x"][index]),
+            float(bands.point_source.data["y"][index]),
+        ],
+    )
+    page.page.mouse.click(*place)
     said(page, "State: band")
+    wait_until(lambda: shell.state.point is not None, page.page)
+    assert shell.state.point[0] == 40
     said(page, "Orbitals (Mulliken)")
     wait_until(lambda: "at=" in page.page.url, page.page)
     clean(page)

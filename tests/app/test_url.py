@@ -78,8 +78,22 @@ def test_any_value_is_read_or_noted(key: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["soc=nan", "soc=3", "e=4,-4", "e=1", "pair=0.0", "atoms=1.2.3", "cells=0x1x1", "m=Q",
-     "s=../../etc", "h=xyz", "cam=1,2", "p=secret", "dark=yes", "unknown=1"],
+    [
+        "soc=nan",
+        "soc=3",
+        "e=4,-4",
+        "e=1",
+        "pair=0.0",
+        "atoms=1.2.3",
+        "cells=0x1x1",
+        "m=Q",
+        "s=../../etc",
+        "h=xyz",
+        "cam=1,2",
+        "p=secret",
+        "dark=yes",
+        "unknown=1",
+    ],
 )
 def test_damaged_values_are_said_and_dropped(query: str) -> None:
     values, crystal, notes = read_query("?" + query)

@@ -63,7 +63,7 @@ class ToySource:
     def capability(self) -> Capability:
         return Capability(frozenset(), False, True, 100, "none")
 
-    def settings_key(self, structure: Structure) -> str:
+    def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
         return json.dumps({"source": self.name, "basis": getattr(self.settings, "basis", "")})
 
     def check(self, structure: Structure) -> None:

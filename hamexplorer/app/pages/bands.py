@@ -8,6 +8,7 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import param
+from bokeh.events import Tap
 from bokeh.models import Range1d
 
 from hamexplorer.app.band_model import BandModel, colour_choices, split_colour
@@ -26,6 +27,8 @@ __all__ = ["BandsPage"]
 
 _SLIDER = 15.0
 _DOS_WIDTH = 210
+_QUIET = 0.4  # s; densities of states are computed when the dial rests
+_NEAR = 12.0  # pixels from a band within which a click means it
 Drawn = tuple[BandModel, BandStructure, BandStructure]
 
 
@@ -42,17 +45,28 @@ class BandsPage:
         self._colour = COLOUR_NONE
         self._moving = False
         self._latest = Latest(post, self._failed)
-        self._latest_dos = Latest(post, self._failed)
+        self._latest_dos = Latest(post, self._failed, quiet=_QUIET)
         self._latest_state = Latest(post, self._failed)
 
         self.colour = pmui.Select(
-            label="Colour by", groups={"One colour": {"none": COLOUR_NONE}}, value=COLOUR_NONE,
-            size="small", width=170, margin=(8, 6),
+            label="Colour by",
+            groups={"One colour": {"none": COLOUR_NONE}},
+            value=COLOUR_NONE,
+            size="small",
+            width=170,
+            margin=(8, 6),
         )
         self.colour.param.watch(lambda e: self._set(colour=e.new or COLOUR_NONE), "value")
         self.window = pmui.RangeSlider(
-            label="Window (eV)", start=-_SLIDER, end=_SLIDER, step=0.5,
-            value=self._clamped(), format="0.0", width=190, margin=(8, 16), size="small",
+            label="Window (eV)",
+            start=-_SLIDER,
+            end=_SLIDER,
+            step=0.5,
+            value=self._clamped(),
+            format="0.0",
+            width=190,
+            margin=(8, 16),
+            size="small",
         )
         self.window.param.watch(lambda e: self._set(energies=tuple(e.new)), "value")
         self.off = pmui.Checkbox.from_param(
@@ -61,11 +75,14 @@ class BandsPage:
         exports = export_menu(
             downloads,
             Exported(
-                "Bands", lambda: self._stem("bands"), self._band_table,
+                "Bands",
+                lambda: self._stem("bands"),
+                self._band_table,
                 lambda: self._bands.figure if self._bands else None,
             ),
             Exported(
-                "DOS", lambda: self._stem("dos"),
+                "DOS",
+                lambda: self._stem("dos"),
                 lambda: self._densities.to_dataframe() if self._densities else None,
                 lambda: self._dos.figure if self._dos else None,
             ),
@@ -83,13 +100,18 @@ class BandsPage:
         self.empty = Line(css="font-size: 18px; opacity: .75;", margin=40, visible=False)
         self.main = pn.Column(self.toolbar, self.plots, self.empty.view, sizing_mode="stretch_both")
         self.numbers = pn.pane.HTML(
-            "", stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(6, 12),
+            "",
+            stylesheets=[TABLE_CSS],
+            sizing_mode="stretch_width",
+            margin=(6, 12),
             css_classes=["hx-numbers"],
         )
         self.inspector = pn.pane.HTML(
             "<p class='soft'>Click a band: orbitals, spin and velocity of that state. "
             "Click an atom: the bands projected onto it.</p>",
-            stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(2, 12, 10, 12),
+            stylesheets=[TABLE_CSS],
+            sizing_mode="stretch_width",
+            margin=(2, 12, 10, 12),
             css_classes=["hx-state"],
         )
         self.side = pn.Column(self.numbers, self.inspector, sizing_mode="stretch_both", scroll="y")
@@ -215,7 +237,7 @@ class BandsPage:
             self._bands.figure.toolbar_location = "above"
             for name in ("start", "end"):
                 self._y_range().on_change(name, self._zoomed)
-            self._bands.point_source.selected.on_change("indices", self._tapped)
+            self._bands.figure.on_event(Tap, self._tapped)
             self.plots.objects = [pn.pane.Bokeh(self._bands.figure, sizing_mode="stretch_both")]
         elif colour != self._colour:
             self._bands.set_colour(None)
@@ -260,9 +282,20 @@ class BandsPage:
 
     # --- the state under the loupe ---------------------------------------------------------
 
-    def _tapped(self, _attr: str, _old: list[int], new: list[int]) -> None:
-        if self._bands is not None and new:
-            self._state.point = self._bands.picked(new[0])
+    def _tapped(self, event: Any) -> None:
+        """The state nearest to the click, on the screen."""
+        plot = self._bands
+        if plot is None or event.x is None or event.y is None:
+            return
+        points, x_range, y_range = plot.point_source, plot.figure.x_range, self._y_range()
+        away = np.hypot(
+            (np.asarray(points.data["x"]) - event.x) * _pixels(plot.figure.inner_width, x_range),
+            (np.asarray(points.data["y"]) - event.y) * _pixels(plot.figure.inner_height, y_range),
+        )
+        nearest = int(away.argmin())
+        if away[nearest] <= _NEAR:
+            points.selected.indices = [nearest]
+            self._state.point = plot.picked(nearest)
 
     def _inspect(self, *_: param.parameterized.Event) -> None:
         h, point, drawn = self._state.hamiltonian, self._state.point, self._drawn
@@ -298,3 +331,8 @@ class BandsPage:
             frame["energy_eV"] - self._drawn.fermi.energy,
         )
         return frame
+
+
+def _pixels(size: int | None, span: Any) -> float:
+    """Pixels per unit along an axis of ``size`` pixels."""
+    return (size or 400) / abs(span.end - span.start)

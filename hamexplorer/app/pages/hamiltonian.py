@@ -60,7 +60,11 @@ class HamiltonianPage:
         self._choosing = False
 
         self.component = pmui.Select(
-            label="Component", options={_TITLES["H"]: "H"}, value="H", size="small", width=210,
+            label="Component",
+            options={_TITLES["H"]: "H"},
+            value="H",
+            size="small",
+            width=210,
             margin=(8, 6),
         )
         self.component.param.watch(self._component_chosen, "value")
@@ -71,11 +75,14 @@ class HamiltonianPage:
             export_menu(
                 downloads,
                 Exported(
-                    "Block", self._stem, self._block_table,
+                    "Block",
+                    self._stem,
+                    self._block_table,
                     lambda: self._block.figure if self._block else None,
                 ),
                 Exported(
-                    "Decay", lambda: self._stem() + "-decay",
+                    "Decay",
+                    lambda: self._stem() + "-decay",
                     lambda: self._decay.to_dataframe() if self._decay else None,
                     lambda: self._decay_plot.figure if self._decay_plot else None,
                 ),
@@ -88,6 +95,7 @@ class HamiltonianPage:
             show_index=False,
             disabled=True,
             selectable=1,
+            row_height=24,
             pagination=None,
             sizing_mode="stretch_both",
             layout="fit_columns",
@@ -114,7 +122,10 @@ class HamiltonianPage:
         )
         self.main = pn.Column(self.content, self.empty.view, sizing_mode="stretch_both")
         self.facts = pn.pane.HTML(
-            "", stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(6, 12),
+            "",
+            stylesheets=[TABLE_CSS],
+            sizing_mode="stretch_width",
+            margin=(6, 12),
             css_classes=["hx-block"],
         )
         self.side = pn.Column(self.facts, sizing_mode="stretch_both", scroll="y")
@@ -185,9 +196,7 @@ class HamiltonianPage:
             if part is None:
                 image = block_image(h, *pair, component=state.component)
             else:
-                image = block_image(
-                    h, *pair, component="spinor", part=part, state=state.spin_state
-                )
+                image = block_image(h, *pair, component="spinor", part=part, state=state.spin_state)
         except (HamexplorerError, IndexError) as error:
             state.tell("error", str(error))
             state.pair = None
@@ -230,7 +239,9 @@ class HamiltonianPage:
         self._decay_plot = LiveDecayPlot(decay, dark=self._state.dark)
         plot = self._decay_plot.figure
         plot.toolbar.autohide = True
-        plot.legend.location = "bottom_left"
+        legend = plot.legend[0]
+        plot.center.remove(legend)
+        plot.add_layout(legend, "right")
         self.decay.object = plot
 
     def _tell(self, h: Hamiltonian, pair: Pair) -> None:

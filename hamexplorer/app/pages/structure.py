@@ -27,8 +27,12 @@ class StructurePage:
         self._state = state
         self._downloads = downloads
         self.cells = pmui.Select(
-            label="Cells drawn", options={"1 × 1 × 1": (1, 1, 1)}, value=(1, 1, 1), size="small",
-            sizing_mode="stretch_width", margin=(8, 6),
+            label="Cells drawn",
+            options={"1 × 1 × 1": (1, 1, 1)},
+            value=(1, 1, 1),
+            size="small",
+            sizing_mode="stretch_width",
+            margin=(8, 6),
         )
         self.cells.param.watch(self._chosen, "value")
         save = pmui.Button(
@@ -36,7 +40,10 @@ class StructurePage:
         )
         save.on_click(lambda _: self._save())
         self.data = pn.pane.HTML(
-            "", stylesheets=[TABLE_CSS], sizing_mode="stretch_width", margin=(6, 12),
+            "",
+            stylesheets=[TABLE_CSS],
+            sizing_mode="stretch_width",
+            margin=(6, 12),
             css_classes=["hx-structure"],
         )
         self.side = pn.Column(

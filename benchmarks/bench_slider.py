@@ -1,0 +1,97 @@
+"""From a step of the λ slider to the repainted bands, in a real browser.
+
+    python benchmarks/bench_slider.py [--steps 60] [--colour spin_z]
+
+Each step is a key pressed on the slider of the app showing MoS2 (the shipped example), timed in
+the browser from the key's event to the frame after the new bands were drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import panel as pn
+from playwright.sync_api import Page, sync_playwright
+
+from hamexplorer.app import serve as app
+from hamexplorer.app.shell import Shell
+
+FLAGS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+SHELLS: list[Shell] = []
+
+WATCH = """([ids]) => {
+  window.painted = 0
+  window.pressed = 0
+  window.addEventListener("keydown", () => { window.pressed = performance.now() }, true)
+  for (const id of ids) {
+    for (const doc of window.Bokeh.documents) {
+      const source = doc.get_model_by_id(id)
+      if (!source) continue
+      const note = () => requestAnimationFrame(() => setTimeout(() => {
+        window.painted = performance.now() }, 0))
+      source.properties.data.change.connect(note)
+      source.patching.connect(note)
+    }
+  }
+}"""
+
+
+class WatchedShell(Shell):
+    """Remembers itself, so that the benchmark knows the ids of its data."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        SHELLS.append(self)
+
+
+def step(page: Page, key: str) -> float:
+    """Milliseconds from the key to the paint."""
+    page.evaluate("() => { window.painted = 0 }")
+    page.keyboard.press(key)
+    page.wait_for_function("() => window.painted > window.pressed", polling=5, timeout=20_000)
+    return float(page.evaluate("() => window.painted - window.pressed"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--colour", default="none")
+    options = parser.parse_args()
+    app.Shell = WatchedShell  # type: ignore[misc]
+    port = 5997
+    server = pn.serve(app.make_page, port=port, show=False, threaded=True, title="benchmark")
+    time.sleep(1)
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
+        page = chrome.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(f"http://localhost:{port}/?colour={options.colour}")
+        page.wait_for_selector(".crystal[data-ready=true]", timeout=60_000)
+        while not SHELLS or SHELLS[-1].bands._dos is None:
+            page.wait_for_timeout(200)
+        page.wait_for_timeout(2000)
+        bands = SHELLS[-1].bands._bands
+        assert bands is not None
+        page.evaluate(WATCH, [[bands.line_source.id, bands.segment_source.id]])
+        page.locator("input[type=range]").nth(0).focus()
+        for _ in range(5):
+            step(page, "ArrowLeft")
+        times = np.array([step(page, "ArrowLeft") for _ in range(options.steps)])
+        chrome.close()
+    nk, nb = bands.result.energies.shape
+    print(
+        f"MoS2, {nk} k-points, {nb} bands drawn, colour {options.colour}: slider to paint "
+        f"{np.median(times):.0f} ms median, {np.quantile(times, 0.95):.0f} ms p95, "
+        f"{times.max():.0f} ms at most ({len(times)} steps, {threading.active_count()} threads)"
+    )
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()
