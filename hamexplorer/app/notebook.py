@@ -1,13 +1,23 @@
-"""The explorer inside a notebook cell: the same panes as the app's page, at a cell's size."""
+"""The explorer inside a notebook cell: the same panes as the app's page, at a cell's size.
+
+A cell shows them in a frame, served by the kernel to this machine alone. Embedding them in the
+output instead would copy the widgets' 1.4 MB script once per widget: 52 MB in every cell, more than
+Jupyter passes on, and all of it saved with the notebook.
+"""
 
 from __future__ import annotations
 
+import html
+import os
+import socket
+import time
+from importlib.util import find_spec
 from typing import Any
 
 import panel as pn
-import param
 from pymatgen.core import Structure
 
+from hamexplorer.app.serve import prepare
 from hamexplorer.app.shell import Shell
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import SettingsError
@@ -19,7 +29,7 @@ _SMALLEST = 480
 _VALUES = ("page", "soc", "theta", "phi", "exchange", "colour", "energies", "dark")
 
 
-class Explorer(pn.viewable.Viewer):
+class Explorer:
     """Bands, blocks and crystal with the spin dial, to show in a cell (or to serve).
 
     Args:
@@ -29,14 +39,9 @@ class Explorer(pn.viewable.Viewer):
         values: the view to begin with: ``page``, ``soc``, ``theta``, ``phi``, ``exchange``,
             ``colour``, ``energies``, ``dark``.
 
-    ``state`` holds all that the widgets turn: ``explorer.state.soc = 0.5`` moves the plot, and
-    ``explorer.hamiltonian`` is what is shown.
-
     Raises:
         SettingsError: an unknown option, or a height below 480 pixels.
     """
-
-    height = param.Integer(default=760, bounds=(_SMALLEST, None))
 
     def __init__(
         self,
@@ -53,32 +58,81 @@ class Explorer(pn.viewable.Viewer):
             )
         if height < _SMALLEST:
             raise SettingsError(f"height must be at least {_SMALLEST} pixels, not {height}.")
-        super().__init__(height=height)
-        _prepare()
-        selections = {"colour": values.pop("colour")} if "colour" in values else None
-        self._shell = Shell(settings=settings, selections=selections, **values)
-        self.state = self._shell.state
-        self._shell.when_ready(lambda: self._shell.open(crystal))
+        self.height = height
+        self._crystal = crystal
+        self._settings = settings
+        self._values = values
+        self._port: int | None = None
 
-    @property
-    def hamiltonian(self) -> Hamiltonian | None:
-        """The Hamiltonian that is shown; None until it is there."""
-        return self.state.hamiltonian
+    def shell(self) -> Shell:
+        """The panes of one visitor; ``shell().state`` holds all that the widgets turn."""
+        values = dict(self._values)
+        selections = {"colour": values.pop("colour")} if "colour" in values else None
+        shell = Shell(settings=self._settings, selections=selections, **values)
+        shell.when_ready(lambda: shell.open(self._crystal))
+        return shell
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return self._shell.cell(self.height)
+        return self.shell().cell(self.height)
+
+    def url(self) -> str:
+        """Where the kernel serves this explorer; the server starts at the first call.
+
+        Behind a JupyterHub the address goes through jupyter-server-proxy, where that is installed.
+        """
+        if self._port is None:
+            prepare()
+            self._port = _free_port()
+            pn.serve(
+                {"/": self.__panel__},
+                port=self._port,
+                address="localhost",
+                show=False,
+                threaded=True,  # a thread of its own, so that it answers while cells run
+                verbose=False,
+                title="hamexplorer",
+                websocket_origin="*" if _behind_proxy() else None,
+            )
+            _wait_for(self._port)
+        if _behind_proxy():
+            return f"{os.environ['JUPYTERHUB_SERVICE_PREFIX']}proxy/{self._port}/"
+        return f"http://localhost:{self._port}/"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        frame = (
+            f'<iframe src="{html.escape(self.url())}" title="hamexplorer" width="100%" '
+            f'height="{self.height + 10}" style="border: 0"></iframe>'
+        )
+        return {"text/html": frame, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        crystal = self._crystal
+        structure = crystal.structure if isinstance(crystal, Hamiltonian) else crystal
+        name = "the example" if structure is None else structure.composition.reduced_formula
+        return f"Explorer of {name}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    """Until the server listens; a frame that comes earlier would show an error."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("localhost", port)) == 0:
+                return
+        time.sleep(0.05)
+
+
+def _behind_proxy() -> bool:
+    return (
+        "JUPYTERHUB_SERVICE_PREFIX" in os.environ and find_spec("jupyter_server_proxy") is not None
+    )
 
 
 def explore(crystal: Structure | Hamiltonian | None = None, **options: Any) -> Explorer:
     """An :class:`Explorer`, as :func:`hamexplorer.explore` returns it."""
     return Explorer(crystal, **options)
-
-
-def _prepare() -> None:
-    """Load Panel into the notebook with its scripts inside, so that cells work offline."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return
-    if get_ipython() is not None and not pn.extension._loaded:
-        pn.extension("tabulator", inline=True)

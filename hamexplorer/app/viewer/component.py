@@ -75,6 +75,11 @@ class CrystalViewer(AnyWidgetComponent):
         super().__init__(**params)
 
     @classmethod
+    def _process_importmap(cls) -> dict[str, Any]:
+        # The inherited one names React on a CDN.
+        return {}
+
+    @classmethod
     def of(
         cls,
         structure: Structure,
