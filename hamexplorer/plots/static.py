@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,15 +182,37 @@ def _colour_axes(axes: Axes, dark: bool) -> None:
         spine.set_edgecolor(colours.grid)
 
 
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>{title}</title>
+    <style>html, body {{ margin: 0; height: 100%; background: {background}; }}</style>
+    {libraries}
+  </head>
+  <body>
+    {plot}
+    {script}
+  </body>
+</html>
+"""
+
+
 def _write_html(result: BandStructure, target: Path, options: dict[str, Any]) -> None:
-    from bokeh.embed import file_html
-    from bokeh.resources import INLINE
+    from bokeh.embed import components
+    from bokeh.resources import Resources
 
     from hamexplorer.plots.live_bands import LiveBandPlot
 
     plot = LiveBandPlot(result, height=640, **options)
-    page = file_html(plot.figure, INLINE, title=f"Bands of {result.title}")
-    # The page around the plot takes the plot's background.
-    colour = theme(options["dark"]).background
-    page = page.replace("</head>", f"<style>body{{background:{colour}}}</style></head>", 1)
+    # Not bokeh's file_html: where Panel was loaded, it would add links to Panel's style sheets.
+    script, place = components(plot.figure)
+    sources = Resources(mode="inline", components=["bokeh", "bokeh-gl"]).js_raw
+    page = _PAGE.format(
+        title=html.escape(f"Bands of {result.title}"),
+        background=theme(options["dark"]).background,
+        libraries="\n".join(f"<script>{source}</script>" for source in sources),
+        plot=place,
+        script=script,
+    )
     target.write_text(page, encoding="utf-8")
