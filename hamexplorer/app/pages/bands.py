@@ -27,7 +27,7 @@ __all__ = ["BandsPage"]
 
 _SLIDER = 15.0
 _DOS_WIDTH = 210
-_QUIET = 0.4  # s; densities of states are computed when the dial rests
+_QUIET = 0.8  # s; densities of states are computed when the dial rests
 _NEAR = 12.0  # pixels from a band within which a click means it
 Drawn = tuple[BandModel, BandStructure, BandStructure]
 
