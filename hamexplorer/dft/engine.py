@@ -20,7 +20,7 @@ from hamexplorer.dft.electrostatics import Electrostatics
 from hamexplorer.dft.estimate import Estimate
 from hamexplorer.dft.grid import PlaneWaveGrid, bloch_orbitals
 from hamexplorer.dft.guess import atomic_density_matrices
-from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
+from hamexplorer.dft.integrals import pairs_by_overlap, position_blocks, two_centre_blocks
 from hamexplorer.dft.kpoints import DensitySymmetry
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
 from hamexplorer.dft.plan import Plan, check, estimate, plan
@@ -37,7 +37,7 @@ from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.hamiltonian import Hamiltonian, Pairs
 from hamexplorer.progress import Monitor
-from hamexplorer.units import HARTREE_EV
+from hamexplorer.units import BOHR_ANGSTROM, HARTREE_EV
 
 __all__ = [
     "ELEMENTS",
@@ -59,6 +59,8 @@ ELEMENTS = supported_elements()
 
 _DROP_OVERLAP = 1e-11
 _DROP_ENERGY = 1e-8
+_POSITION_STEP = 2.0**-40
+"""Å: position matrix elements are rounded to it, as finer digits are noise that fills files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,6 +236,8 @@ def _assemble(
     keep |= _norms(pairs, scalar) > _DROP_ENERGY
     keep |= keep[pairs.reverse]
     kept, mask = pairs.subset(keep)
+    position = position_blocks(system, kept, state.overlap[mask]) * BOHR_ANGSTROM
+    position = np.rint(position / _POSITION_STEP) * _POSITION_STEP
     cell = kept.cell @ system.transform
     if system.vacuum_axis is not None:
         cell[:, system.vacuum_axis] += (
@@ -251,6 +255,7 @@ def _assemble(
         spin_orbit=None if spin_orbit is None else spin_orbit[:, mask] * HARTREE_EV,
         n_electrons=system.n_electrons,
         provenance=provenance(structure, state.plan, state.result, step, timings),
+        position=position,
     )
 
 

@@ -1,4 +1,4 @@
-"""Two-centre integrals in real space by neighbour lists: S, T and projector overlaps.
+"""Two-centre integrals in real space by neighbour lists: S, T, position, projector overlaps.
 
 libcint's integrals (through PySCF) over the cluster {one atom + its neighbours}, so that the cost
 is linear in the number of atoms and no sum over k is involved. Orbitals come out in the order of
@@ -18,6 +18,7 @@ from pyscf.gto.moleintor import getints
 
 from hamexplorer.dft.basis_sets import atomic_cell
 from hamexplorer.dft.system import CrystalSystem
+from hamexplorer.hamiltonian import Pairs
 
 __all__ = [
     "Neighbours",
@@ -25,6 +26,7 @@ __all__ = [
     "neighbours",
     "overlap_cutoffs",
     "pairs_by_overlap",
+    "position_blocks",
     "two_centre_blocks",
 ]
 
@@ -95,11 +97,12 @@ def pairs_by_overlap(system: CrystalSystem) -> Neighbours:
 
 
 def two_centre_blocks(
-    system: CrystalSystem, pairs: Neighbours, names: tuple[str, ...]
+    system: CrystalSystem, pairs: Neighbours | Pairs, names: tuple[str, ...]
 ) -> list[NDArray[np.float64]]:
-    """⟨χ_i(r)| O |χ_j(r − R)⟩ for every pair, flat blocks, Ha.
+    """⟨χ_i(r)| O |χ_j(r − R)⟩ for every pair (sorted by i), flat blocks, atomic units.
 
-    ``names`` are libcint's operators: ``int1e_ovlp``, ``int1e_kin``.
+    ``names`` are libcint's operators: ``int1e_ovlp``, ``int1e_kin`` (n_elements,); ``int1e_r``
+    (3, n_elements), with its origin at the first atom.
     """
     templates = {element: ShellTemplate.of_basis(element, system) for element in system.shells}
     parts: list[list[NDArray[np.float64]]] = [[] for _ in names]
@@ -107,14 +110,34 @@ def two_centre_blocks(
     for i in range(system.n_atoms):
         members = slice(starts[i], starts[i + 1])
         second, cell = pairs.second[members], pairs.cell[members]
-        centres = system.positions[second] + cell @ system.lattice
-        cluster = Cluster([templates[system.symbols[i]]], system.positions[i][None])
+        centres = system.positions[second] + cell @ system.lattice - system.positions[i]
+        cluster = Cluster([templates[system.symbols[i]]], np.zeros((1, 3)))
         others = Cluster([templates[system.symbols[j]] for j in second], centres)
         columns = np.cumsum([0] + [templates[system.symbols[j]].n_orbitals for j in second])
         for part, name in zip(parts, names, strict=True):
             matrix = cross_integral(name, cluster, others)
-            part += [matrix[:, columns[a] : columns[a + 1]].ravel() for a in range(len(second))]
-    return [np.concatenate(part) for part in parts]
+            part += [
+                matrix[..., columns[a] : columns[a + 1]].reshape(*matrix.shape[:-2], -1)
+                for a in range(len(second))
+            ]
+    return [np.concatenate(part, axis=-1) for part in parts]
+
+
+def position_blocks(
+    system: CrystalSystem, pairs: Pairs, overlap: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """X_a[i, j, R] = ⟨χ_i 0| r_a − (r_i + r_j + R)_a/2 |χ_j R⟩, (3, n_elements), bohr.
+
+    ``pairs`` sorted by i, ``overlap`` their S. The analytic dipole integral about r_i, less S
+    times half of the vector between the two sites: the same for any images of the atoms.
+    """
+    (dipole,) = two_centre_blocks(system, pairs, ("int1e_r",))
+    vectors = (
+        system.positions[pairs.second] + pairs.cell @ system.lattice - system.positions[pairs.first]
+    )
+    centred: NDArray[np.float64] = dipole - overlap * vectors[pairs.element_pair].T / 2
+    # equal up to rounding
+    return (centred + centred[:, pairs.transposition]) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +208,7 @@ class Cluster:
 
 
 def cross_integral(name: str, bra: Cluster, ket: Cluster) -> NDArray[np.float64]:
-    """⟨bra| O |ket⟩ for libcint's ``name``, (n_bra, n_ket), conventions' order."""
+    """⟨bra| O |ket⟩ for libcint's ``name``, ([3,] n_bra, n_ket), conventions' order."""
     atm, bas, env = gto.conc_env(bra.atm, bra.bas, bra.env, ket.atm, ket.bas, ket.env)
     n = len(bra.bas)
     with warnings.catch_warnings():
@@ -194,5 +217,5 @@ def cross_integral(name: str, bra: Cluster, ket: Cluster) -> NDArray[np.float64]
         matrix = getints(
             f"{name}_sph", atm, bas, env, shls_slice=(0, n, n, n + len(ket.bas)), hermi=0
         )
-    result: NDArray[np.float64] = matrix[np.ix_(bra.order, ket.order)]
+    result: NDArray[np.float64] = matrix[..., bra.order[:, None], ket.order]
     return result

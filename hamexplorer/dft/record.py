@@ -15,8 +15,8 @@ from hamexplorer.units import HARTREE_EV
 
 __all__ = ["ENGINE_VERSION", "provenance"]
 
-ENGINE_VERSION = "1"
-"""Raised whenever the same settings would give other numbers; part of the cache's key."""
+ENGINE_VERSION = "2"
+"""Raised whenever the same settings would give another result; part of the cache's key."""
 
 _CITATIONS = (
     "S. Goedecker, M. Teter, J. Hutter, Phys. Rev. B 54, 1703 (1996)",
@@ -78,6 +78,7 @@ def provenance(
             "cell_transform": system.transform.tolist(),
             "slab_axis": system.vacuum_axis,
             "initial_moments": None if system.moments is None else system.moments.tolist(),
+            "position": "exact",
             "engine": ENGINE_VERSION,
         },
         results=results,

@@ -41,11 +41,20 @@ class Hamiltonian:
         n_electrons: electrons per cell, both spins.
         provenance: where it came from.
         uncertainty: None or one standard deviation of ``scalar``, (n_elements,), eV.
+        position: None or X_x,y,z, (3, n_elements), Å: the position operator centred on the
+            midpoint of the pair's two sites,
+
+                X_a[i, j, R] = ⟨φ_i in cell 0 | r_a − (r_i + r_j + R)_a / 2 | φ_j in cell R⟩,
+
+            so that ⟨φ_i 0|r_a|φ_j R⟩ = X_a + S (r_i + r_j + R)_a / 2. It does not depend on the
+            origin or on the sites' images, and X = 0 is the diagonal approximation
+            ⟨i|r|j⟩ ≈ S (r_i + r_j)/2. Cartesian axes of ``structure``. No term of H: it is
+            neither among ``components`` nor carried by Bloch sums.
 
     Raises:
         HamiltonianError: shapes disagree, a value is not real or not finite, X[R] ≠ X[−R]ᵀ for
-            S, H or B, Λ[R] ≠ −Λ[−R]ᵀ, an uncertainty is negative, or S is not positive definite
-            on a sample of k-points.
+            S, H, B or the position, Λ[R] ≠ −Λ[−R]ᵀ, an uncertainty is negative, or S is not
+            positive definite on a sample of k-points.
     """
 
     structure: Structure
@@ -58,6 +67,7 @@ class Hamiltonian:
     n_electrons: float
     provenance: Provenance
     uncertainty: NDArray[np.float64] | None = None
+    position: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.structure) != self.basis.n_sites:
@@ -88,6 +98,7 @@ class Hamiltonian:
             "exchange": ((n,), (3, n)),
             "spin_orbit": ((3, n),),
             "uncertainty": ((n,),),
+            "position": ((3, n),),
         }
         for name, accepted in shapes.items():
             value = getattr(self, name)
@@ -115,6 +126,11 @@ class Hamiltonian:
     def is_magnetic(self) -> bool:
         """Whether an exchange field is stored."""
         return self.exchange is not None
+
+    @property
+    def has_position(self) -> bool:
+        """Whether the position matrix elements X are stored."""
+        return self.position is not None
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -265,7 +281,7 @@ class Hamiltonian:
         return replace(self, scalar=self.scalar + energy * self.overlap)
 
     def __sub__(self, other: Hamiltonian) -> Hamiltonian:
-        """Element by element difference on the same pairs; S stays that of the first.
+        """Element by element difference on the same pairs; S and X stay those of the first.
 
         Raises:
             HamiltonianError: pairs, orbitals or stored components differ.
@@ -306,7 +322,8 @@ class Hamiltonian:
             f"{self.basis.n_sites} sites, {self.basis.n_orbitals} orbitals, "
             f"{self.pairs.n_pairs} pairs to {self.distances.max():.1f} Å, "
             f"{self.n_electrons:g} electrons, {spin}, "
-            f"{'spin–orbit' if self.has_spin_orbit else 'no spin–orbit'}; "
+            f"{'spin–orbit' if self.has_spin_orbit else 'no spin–orbit'}"
+            f"{', position' if self.has_position else ''}; "
             f"{self.provenance.title})"
         )
 

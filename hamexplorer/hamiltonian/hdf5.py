@@ -1,8 +1,8 @@
 """Our file: one Hamiltonian in one HDF5 file, lossless.
 
-Layout, version 1 (row-major, little-endian as HDF5 stores it):
+Layout, version 2 (row-major, little-endian as HDF5 stores it):
 
-    /                     attributes: format = "hamexplorer-hamiltonian", version = 1,
+    /                     attributes: format = "hamexplorer-hamiltonian", version = 2,
                           n_electrons (float)
     /provenance           (1,) string: JSON of the record
     /structure            (1,) string: pymatgen JSON of the structure
@@ -15,6 +15,9 @@ Layout, version 1 (row-major, little-endian as HDF5 stores it):
     /blocks/exchange      optional, (n_elements,) or (3, n_elements), eV
     /blocks/spin_orbit    optional, (3, n_elements), eV: Λ_x, Λ_y, Λ_z
     /blocks/uncertainty   optional, (n_elements,), eV
+    /blocks/position      optional, (3, n_elements), Å: X_x, X_y, X_z, midpoint-centred
+
+Version 1 has no /blocks/position and is read as a Hamiltonian without it.
 
 Strings are UTF-8 of fixed length. Every data set is chunked, compressed (shuffle, gzip) and
 checksummed (Fletcher 32); the file's own structures are those of HDF5 1.10, which are checksummed
@@ -45,11 +48,13 @@ from hamexplorer.provenance import Provenance
 __all__ = ["FORMAT", "MAX_BYTES", "VERSION", "load_hamiltonian", "save_hamiltonian"]
 
 FORMAT = "hamexplorer-hamiltonian"
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 16e9
 """Most data, uncompressed, that is read from one file by default."""
 
-_BLOCKS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty")
+_BLOCKS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position")
+_SINCE = {"blocks/position": 2}
+"""The version that brought a field; older files are read without it (None)."""
 _FIELDS = (
     Field("provenance", "text"),
     Field("structure", "text"),
@@ -110,8 +115,7 @@ def load_hamiltonian(path: str | Path, max_bytes: float = MAX_BYTES) -> Hamilton
     _check_signature(path)
     try:
         with h5py.File(path, "r") as file:
-            _check_header(file)
-            return _hamiltonian(file, max_bytes)
+            return _hamiltonian(file, _checked_version(file), max_bytes)
     except ResourceLimitError as error:
         raise ResourceLimitError(f"{path.name}: {error}") from error
     except HamexplorerError as error:
@@ -140,7 +144,8 @@ def _check_signature(path: Path) -> None:
         )
 
 
-def _check_header(file: h5py.File) -> None:
+def _checked_version(file: h5py.File) -> int:
+    """The layout version of a file of ours."""
     found = attribute(file, "format")
     if found != FORMAT:
         raise FileFormatError(
@@ -152,13 +157,15 @@ def _check_header(file: h5py.File) -> None:
         raise FileFormatError(
             f"it has layout version {version}; this release reads 1 to {VERSION}."
         )
+    return int(version)
 
 
-def _hamiltonian(file: h5py.File, max_bytes: float) -> Hamiltonian:
+def _hamiltonian(file: h5py.File, version: int, max_bytes: float) -> Hamiltonian:
     n_electrons = attribute(file, "n_electrons")
     if not isinstance(n_electrons, np.floating):
         raise FileFormatError(f"attribute 'n_electrons' must be a number, not {n_electrons!r}.")
-    data = read_fields(file, _FIELDS, max_bytes)
+    fields = [field for field in _FIELDS if _SINCE.get(field.path, 1) <= version]
+    data = read_fields(file, fields, max_bytes)
     basis = Basis(
         tuple(_text(symbol) for symbol in data["basis/symbols"]),
         tuple(tuple(_shell(s) for s in _text(line).split()) for line in data["basis/shells"]),
@@ -179,6 +186,7 @@ def _hamiltonian(file: h5py.File, max_bytes: float) -> Hamiltonian:
         n_electrons=float(n_electrons),
         provenance=Provenance.from_json(_only(data, "provenance")),
         uncertainty=blocks.get("uncertainty"),
+        position=blocks.get("position"),
     )
 
 

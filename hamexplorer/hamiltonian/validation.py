@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["HERMITICITY_TOLERANCE", "check_blocks", "check_overlap"]
 
 HERMITICITY_TOLERANCE = 1e-6
-"""Largest |X[R] − X[−R]ᵀ| that is accepted, eV (S: dimensionless)."""
+"""Largest |M[R] ∓ M[−R]ᵀ| that is accepted, eV (S: dimensionless; position: Å)."""
 _DENSE_LIMIT = 3000
 _SAMPLE = np.array(
     [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [0.37, 0.21, 0.11], [0.13, 0.42, 0.29], [1 / 3, 1 / 3, 0.0]]
@@ -25,13 +25,15 @@ _SAMPLE = np.array(
 
 
 def check_blocks(h: Hamiltonian) -> None:
-    """Finite values; X[R] = X[−R]ᵀ for S, H, B; Λ[R] = −Λ[−R]ᵀ; no negative uncertainty.
+    """Finite values; M[R] = M[−R]ᵀ for S, H, B and position; Λ[R] = −Λ[−R]ᵀ; uncertainty ≥ 0.
 
     Raises:
         HamiltonianError: naming the component and its worst block.
     """
-    for name in h.components:
-        flat = h.component(name)
+    arrays = [(name, h.component(name)) for name in h.components]
+    if h.position is not None:
+        arrays += [(f"position {axis}", x) for axis, x in zip("xyz", h.position, strict=True)]
+    for name, flat in arrays:
         finite = np.isfinite(flat)
         if not finite.all():
             raise HamiltonianError(

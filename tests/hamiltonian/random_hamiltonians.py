@@ -25,6 +25,7 @@ def random_hamiltonian(
     exchange: str | None = None,
     spin_orbit: bool = True,
     uncertainty: bool = False,
+    position: bool = False,
 ) -> Hamiltonian:
     """Dense random blocks on an incomplete set of pairs that stand in a shuffled order."""
     rng = np.random.default_rng(seed)
@@ -63,6 +64,7 @@ def random_hamiltonian(
         n_electrons=1.0,
         provenance=Provenance("test", "random"),
         uncertainty=np.abs(flat(1.0)) if uncertainty else None,
+        position=flat(1.0, 3) if position else None,
     )
 
 
@@ -80,5 +82,6 @@ def hamiltonians(draw: st.DrawFn, **fixed: object) -> Hamiltonian:
         "exchange": draw(st.sampled_from(EXCHANGE)),
         "spin_orbit": draw(st.booleans()),
         "uncertainty": draw(st.booleans()),
+        "position": draw(st.booleans()),
     }
     return random_hamiltonian(draw(seeds), draw(momenta), **{**options, **fixed})

@@ -27,12 +27,12 @@ from hamexplorer.hamiltonian import (
 )
 from hamexplorer.provenance import Provenance
 
-ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty")
+ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position")
 
 
 @pytest.fixture
 def full() -> Hamiltonian:
-    return random_hamiltonian(7, exchange="vector", uncertainty=True)
+    return random_hamiltonian(7, exchange="vector", uncertainty=True, position=True)
 
 
 def _spoiled(h: Hamiltonian, name: str, pair: int, value: float, row: int = 0) -> Hamiltonian:
@@ -53,6 +53,7 @@ def _spoiled(h: Hamiltonian, name: str, pair: int, value: float, row: int = 0) -
         ("scalar", 0, "H[R] = H[−R]ᵀ"),
         ("exchange", 1, "By[R] = By[−R]ᵀ"),
         ("spin_orbit", 2, "Λ[R] = −Λ[−R]ᵀ"),
+        ("position", 2, "position z[R] = position z[−R]ᵀ"),
     ],
 )
 def test_a_broken_law_names_the_component_and_its_worst_block(
@@ -77,7 +78,10 @@ def test_a_broken_law_names_the_component_and_its_worst_block(
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(
     ("name", "component"),
-    [("overlap", "S"), ("scalar", "H"), ("exchange", "Bx"), ("spin_orbit", "Lx")],
+    [
+        *(("overlap", "S"), ("scalar", "H"), ("exchange", "Bx"), ("spin_orbit", "Lx")),
+        ("position", "position x"),
+    ],
 )
 def test_a_value_that_is_not_finite_is_located(
     full: Hamiltonian, name: str, component: str, value: float
@@ -86,6 +90,13 @@ def test_a_value_that_is_not_finite_is_located(
     where = f"Component {component} holds 1 values .* Si{first + 1}–Si{second + 1}, R = "
     with pytest.raises(HamiltonianError, match=where):
         _spoiled(full, name, 2, value)
+
+
+def test_a_collinear_exchange_of_nan_is_refused() -> None:
+    h = random_hamiltonian(7, exchange="collinear")
+    where = r"Component B holds \d+ values that are not finite, the first in block Si\d–Si"
+    with pytest.raises(HamiltonianError, match=where):
+        replace(h, exchange=np.full_like(h.scalar, np.nan))
 
 
 @pytest.mark.parametrize("value", [np.nan, -10.0])
@@ -158,6 +169,8 @@ def _long_chain(n: int, s: float) -> Hamiltonian:
         (lambda h: {"scalar": h.scalar[:-1]}, "scalar has shape .*accepted: "),
         (lambda h: {"spin_orbit": h.spin_orbit[:2]}, r"spin_orbit has shape \(2, "),
         (lambda h: {"exchange": h.exchange[:2]}, r"exchange has shape .* or \(3, "),
+        (lambda h: {"position": h.position[0]}, r"position has shape .*accepted: \(3, "),
+        (lambda h: {"position": h.position + 0j}, "position holds complex128; accepted are real"),
         (lambda h: {"scalar": h.scalar + 0j}, "scalar holds complex128; accepted are real"),
         (lambda h: {"scalar": h.scalar.astype(str)}, "scalar holds .*accepted are real"),
         (lambda _: {"n_electrons": -1.0}, r"-1.0 electrons do not fit .* 0 … \d+"),
@@ -300,6 +313,19 @@ def test_selection_by_brute_force(
     assert sorted(chosen) == expected
     assert np.all(np.diff(h.distances[chosen]) >= 0)
     np.testing.assert_array_equal(np.sort(h.pairs.reverse[chosen]), expected)
+
+
+def test_the_position_is_no_term_of_the_hamiltonian(full: Hamiltonian) -> None:
+    assert full.has_position
+    assert ", position; random)" in repr(full)
+    without = replace(full, position=None)
+    assert not without.has_position
+    assert "position" not in repr(without)
+    assert full.components == without.components
+    # what is subtracted or shifted are energies: the orbitals and so X stay
+    np.testing.assert_array_equal((full - without).position, full.position)
+    assert (without - full).position is None
+    np.testing.assert_array_equal(full.shifted(1.0).position, full.position)
 
 
 # --- arithmetic and text -------------------------------------------------------------------

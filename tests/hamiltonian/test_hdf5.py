@@ -23,13 +23,13 @@ from hamexplorer.errors import FileFormatError, HamexplorerError, ResourceLimitE
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian, save_hamiltonian
 from hamexplorer.provenance import Provenance
 
-ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty")
+ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position")
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
 def full() -> Hamiltonian:
-    return random_hamiltonian(7, exchange="vector", uncertainty=True)
+    return random_hamiltonian(7, exchange="vector", uncertainty=True, position=True)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_the_layout_is_the_documented_one(stored: Path, full: Hamiltonian) -> No
     # as a reader that knows only the page would go at it
     with h5py.File(stored) as file:
         assert file.attrs["format"] == b"hamexplorer-hamiltonian"
-        assert file.attrs["version"] == 1
+        assert file.attrs["version"] == 2
         assert file.attrs["n_electrons"] == full.n_electrons
         assert json.loads(file["provenance"][0])["title"] == "random"
         assert Structure.from_dict(json.loads(file["structure"][0])) == full.structure
@@ -142,7 +142,8 @@ def test_the_layout_is_the_documented_one(stored: Path, full: Hamiltonian) -> No
         assert file["blocks/spin_orbit"].shape == (3, start[-1])
         found: list[h5py.Dataset] = []
         file.visititems(lambda _, x: found.append(x) if isinstance(x, h5py.Dataset) else None)
-        assert len(found) == 12
+        np.testing.assert_array_equal(file["blocks/position"], full.position)
+        assert len(found) == 13
         assert all(x.fletcher32 and x.shuffle and x.compression == "gzip" for x in found)
 
 
@@ -249,11 +250,29 @@ def test_a_file_of_another_program(tmp_path: Path) -> None:
         load_hamiltonian(path)
 
 
-@pytest.mark.parametrize("version", [0, 2, 1000, -1, 1.5, "1"])
+@pytest.mark.parametrize("version", [0, 3, 1000, -1, 1.5, "1"])
 def test_another_version_is_named(stored: Path, version: object) -> None:
     _changed(stored, lambda file: file.attrs.__setitem__("version", version))
     with pytest.raises(FileFormatError, match=f"layout version {version}; this release reads 1"):
         load_hamiltonian(stored)
+
+
+def test_a_file_of_version_1_is_one_without_position(
+    tmp_path: Path, stored: Path, full: Hamiltonian
+) -> None:
+    def older(file: h5py.File) -> None:
+        file.attrs["version"] = 1
+
+    _changed(stored, older)
+    # a field that version 1 did not know is no part of such a file
+    assert load_hamiltonian(stored).position is None
+    _changed(stored, lambda file: file.__delitem__("blocks/position"))
+    read = load_hamiltonian(stored)
+    assert_same(read, replace(full, position=None))
+    save_hamiltonian(read, tmp_path / "new.h5")
+    with h5py.File(tmp_path / "new.h5") as file:
+        assert file.attrs["version"] == 2
+        assert "position" not in file["blocks"]
 
 
 @pytest.mark.parametrize(
@@ -283,6 +302,8 @@ CELL = [[0, 0, 0]]
         ("blocks/scalar", np.zeros(7, int), "holds int64; expected are 64-bit floats"),
         ("blocks/scalar", h5py.Empty("f8"), "has shape None"),
         ("blocks/exchange", np.zeros((2, 7)), "exchange has shape"),
+        ("blocks/position", np.zeros((2, 7)), "position has shape"),
+        ("blocks/position", np.zeros((3, 7), complex), "holds complex128"),
         ("pairs/first", np.zeros(3), "'pairs/first' holds float64; expected are 64-bit integers"),
         ("pairs/first", np.zeros(3, int), "Pair arrays disagree"),
         ("pairs/cell", np.zeros(3, int), "expected are 2 dimensions"),
