@@ -14,3 +14,5 @@ HBAR2_OVER_ME: Final = HARTREE_EV * BOHR_ANGSTROM**2
 """ħ²/mₑ in eV Å²; effective masses are HBAR2_OVER_ME / (d²E/dk²)."""
 HBAR_EV_S: Final = 6.582119569e-16
 """ħ in eV s."""
+BOHR_MAGNETON_EV_T: Final = 5.7883818060e-5
+"""Bohr magneton in eV/T."""

@@ -1,7 +1,14 @@
 """The Hamiltonian: basis, pairs, blocks, Bloch sums, HDF5 in and out."""
 
 from hamexplorer.hamiltonian.basis import ORBITAL_NAMES, Basis, Shell
-from hamexplorer.hamiltonian.bloch import BlochMatrices, BlochSum, default_device, spinor_matrix
+from hamexplorer.hamiltonian.bloch import (
+    BlochMatrices,
+    BlochSum,
+    PairSum,
+    checked_kpoints,
+    default_device,
+    spinor_matrix,
+)
 from hamexplorer.hamiltonian.core import COMPONENTS, Hamiltonian
 from hamexplorer.hamiltonian.hdf5 import load_hamiltonian, save_hamiltonian
 from hamexplorer.hamiltonian.pairs import Pairs
@@ -14,9 +21,11 @@ __all__ = [
     "BlochMatrices",
     "BlochSum",
     "Hamiltonian",
+    "PairSum",
     "Pairs",
     "Shell",
     "SpinState",
+    "checked_kpoints",
     "default_device",
     "load_hamiltonian",
     "save_hamiltonian",

@@ -11,9 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.errors import ResourceLimitError, SettingsError
 from hamexplorer.hamiltonian.core import Hamiltonian
+from hamexplorer.hamiltonian.pairs import Pairs
 from hamexplorer.hamiltonian.spin import SpinState
 
-__all__ = ["BlochMatrices", "BlochSum", "default_device", "spinor_matrix"]
+__all__ = [
+    "BlochMatrices",
+    "BlochSum",
+    "PairSum",
+    "checked_kpoints",
+    "default_device",
+    "spinor_matrix",
+]
 
 
 def default_device() -> torch.device:
@@ -104,37 +112,37 @@ def _spin_blocks(
     )
 
 
-class BlochSum:
-    """Sums the stored blocks of a Hamiltonian to matrices at any k-points.
+class PairSum:
+    """Sums flat arrays of blocks, M(k) = Σ_R exp(2πi k·R) M[R], at any k-points.
 
-    Cost and memory of the sum grow with the number of stored pairs: the blocks of one pair of
-    sites (i, j) and all components stand as one matrix (n_R, components · n_i · n_j), multiplied
-    by the phases (nk, n_R); only i ≤ j is summed, the rest follows by hermiticity.
+    Cost and memory grow with the number of stored pairs: the blocks of one pair of sites (i, j)
+    and all components stand as one matrix (n_R, components · n_i · n_j), multiplied by the phases
+    (nk, n_R); only i ≤ j is summed, the rest follows from M[R]ᵀ = sign · M[−R].
 
     Args:
-        h: the Hamiltonian.
-        device: where the sums run; default: CUDA if there is one.
-        max_bytes: largest dense result; beyond it use :meth:`sparse`.
-
-    Raises:
-        SettingsError: ``device`` is not one of this machine.
+        pairs: the index of the blocks.
+        flat: components (c, n_elements), real.
+        signs: (c,), +1 where M[R] = M[−R]ᵀ (M(k) Hermitian), −1 where M[R] = −M[−R]ᵀ (M(k)
+            anti-Hermitian).
+        device: where the sums run.
     """
 
     def __init__(
         self,
-        h: Hamiltonian,
-        device: torch.device | str | None = None,
-        max_bytes: float = 8e9,
+        pairs: Pairs,
+        flat: NDArray[np.float64],
+        signs: NDArray[np.float64],
+        device: torch.device,
     ) -> None:
-        self.hamiltonian = h
-        self.device = default_device() if device is None else _device(device)
-        self.max_bytes = max_bytes
-        self._names = h.components
-        self._groups = self._group()
+        self.device = device
+        self.n_components = len(flat)
+        self._signs = torch.as_tensor(signs, dtype=torch.float64, device=device)[:, None, None]
+        self._offsets = np.concatenate([[0], np.cumsum(pairs.sizes)]).tolist()
+        self._groups = self._group(pairs, flat)
 
-    def _group(self) -> list[tuple[int, int, torch.Tensor, torch.Tensor]]:
-        h, pairs = self.hamiltonian, self.hamiltonian.pairs
-        flat = np.stack([h.component(name) for name in self._names])
+    def _group(
+        self, pairs: Pairs, flat: NDArray[np.float64]
+    ) -> list[tuple[int, int, torch.Tensor, torch.Tensor]]:
         code = pairs.first * len(pairs.sizes) + pairs.second
         order = np.argsort(code, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(code[order]) != 0])
@@ -156,6 +164,57 @@ class BlochSum:
             )
         return groups
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the stored blocks."""
+        return sum(cells.nbytes + blocks.nbytes for *_, cells, blocks in self._groups)
+
+    def __call__(self, kpoints: NDArray[np.float64]) -> torch.Tensor:
+        """(nk, c, n, n), complex128, at ``kpoints`` (nk, 3), fractional."""
+        k = torch.as_tensor(kpoints, device=self.device)
+        edges = self._offsets
+        n, count = edges[-1], self.n_components
+        result = torch.zeros(len(k), count, n, n, dtype=torch.complex128, device=self.device)
+        for i, j, cells, blocks in self._groups:
+            angle = 2 * torch.pi * (k @ cells.T)
+            block = torch.complex(torch.cos(angle) @ blocks, torch.sin(angle) @ blocks)
+            rows, columns = slice(edges[i], edges[i + 1]), slice(edges[j], edges[j + 1])
+            block = block.reshape(len(k), count, edges[i + 1] - edges[i], edges[j + 1] - edges[j])
+            result[:, :, rows, columns] = block
+            if i != j:
+                result[:, :, columns, rows] = self._signs * block.mH
+        return result
+
+
+class BlochSum:
+    """Sums the stored blocks of a Hamiltonian to matrices at any k-points; see :class:`PairSum`.
+
+    Args:
+        h: the Hamiltonian.
+        device: where the sums run; default: CUDA if there is one.
+        max_bytes: largest dense result; beyond it use :meth:`sparse`.
+
+    Raises:
+        SettingsError: ``device`` is not one of this machine.
+    """
+
+    def __init__(
+        self,
+        h: Hamiltonian,
+        device: torch.device | str | None = None,
+        max_bytes: float = 8e9,
+    ) -> None:
+        self.hamiltonian = h
+        self.device = default_device() if device is None else _device(device)
+        self.max_bytes = max_bytes
+        self._names = h.components
+        self._sum = PairSum(
+            h.pairs,
+            np.stack([h.component(name) for name in self._names]),
+            np.array([-1.0 if name[0] == "L" else 1.0 for name in self._names]),
+            self.device,
+        )
+
     def __call__(self, kpoints: ArrayLike) -> BlochMatrices:
         """Matrices at ``kpoints`` (nk, 3), fractional.
 
@@ -163,9 +222,8 @@ class BlochSum:
             SettingsError: ``kpoints`` is not (nk, 3) or not finite.
             ResourceLimitError: the dense result would exceed ``max_bytes``.
         """
-        k = torch.as_tensor(_kpoints(kpoints), device=self.device)
-        h = self.hamiltonian
-        n, count = h.basis.n_orbitals, len(self._names)
+        k = checked_kpoints(kpoints)
+        n, count = self.hamiltonian.basis.n_orbitals, len(self._names)
         need = 16.0 * len(k) * count * n * n
         if need > self.max_bytes:
             raise ResourceLimitError(
@@ -173,21 +231,7 @@ class BlochSum:
                 f"the limit is {self.max_bytes / 1e9:.1f} GB. Ask for fewer k-points at once or "
                 "for sparse matrices."
             )
-        result = torch.zeros(len(k), count, n, n, dtype=torch.complex128, device=self.device)
-        offsets = h.basis.offsets
-        sign = torch.tensor(
-            [-1.0 if name[0] == "L" else 1.0 for name in self._names], device=self.device
-        )[:, None, None]
-        for i, j, cells, blocks in self._groups:
-            angle = 2 * torch.pi * (k @ cells.T)
-            block = torch.complex(torch.cos(angle) @ blocks, torch.sin(angle) @ blocks)
-            block = block.reshape(len(k), count, int(h.basis.sizes[i]), int(h.basis.sizes[j]))
-            rows = slice(int(offsets[i]), int(offsets[i + 1]))
-            columns = slice(int(offsets[j]), int(offsets[j + 1]))
-            result[:, :, rows, columns] = block
-            if i != j:
-                result[:, :, columns, rows] = sign * block.mH
-        return self._named(result)
+        return self._named(self._sum(k))
 
     def _named(self, result: torch.Tensor) -> BlochMatrices:
         names = self._names
@@ -209,7 +253,7 @@ class BlochSum:
             SettingsError: not one finite k-point.
         """
         h, pairs = self.hamiltonian, self.hamiltonian.pairs
-        k = _kpoints(kpoint)
+        k = checked_kpoints(kpoint)
         if len(k) != 1:
             raise SettingsError(f"Sparse matrices are made at one k-point at a time, not {len(k)}.")
         state = state or SpinState()
@@ -258,7 +302,8 @@ def _device(given: torch.device | str) -> torch.device:
     return device
 
 
-def _kpoints(kpoints: ArrayLike) -> NDArray[np.float64]:
+def checked_kpoints(kpoints: ArrayLike) -> NDArray[np.float64]:
+    """``kpoints`` as a contiguous (nk, 3) array, or :class:`SettingsError`."""
     try:
         k = np.atleast_2d(np.asarray(kpoints, dtype=np.float64))
     except (TypeError, ValueError) as error:

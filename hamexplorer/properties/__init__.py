@@ -2,7 +2,7 @@
 
 from hamexplorer.properties.bands import BandStructure, MeshBands, band_structure, bands_on_mesh
 from hamexplorer.properties.decay import BlockDecay, block_decay
-from hamexplorer.properties.derivative import BlochDerivative, bloch_derivative
+from hamexplorer.properties.derivative import BlochDerivative, BlochGradient
 from hamexplorer.properties.dos import DensityOfStates, density_of_states
 from hamexplorer.properties.fermi import FermiLevel, FermiSolver, fermi_level
 from hamexplorer.properties.gap import Gap, Splitting, Splittings, gap, splittings
@@ -24,6 +24,7 @@ __all__ = [
     "BandStates",
     "BandStructure",
     "BlochDerivative",
+    "BlochGradient",
     "BlockDecay",
     "DensityOfStates",
     "EffectiveMass",
@@ -40,7 +41,6 @@ __all__ = [
     "band_structure",
     "band_weights",
     "bands_on_mesh",
-    "bloch_derivative",
     "block_decay",
     "density_of_states",
     "effective_masses",

@@ -5,69 +5,106 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from hamexplorer.hamiltonian import Hamiltonian, SpinState, spinor_matrix
+from hamexplorer.hamiltonian import (
+    Hamiltonian,
+    PairSum,
+    SpinState,
+    checked_kpoints,
+    default_device,
+    spinor_matrix,
+)
 
-__all__ = ["BlochDerivative", "bloch_derivative"]
+__all__ = ["BlochDerivative", "BlochGradient"]
 
 
 @dataclass(frozen=True, eq=False)
 class BlochDerivative:
-    """∂H/∂k_a and ∂S/∂k_a, a = x, y, z, at nk k-points.
+    """Derivatives along d Cartesian directions at nk k-points, complex128 tensors, Hermitian.
 
-    ``hamiltonian`` (nk, 3, 2n, 2n), eV Å, spinor; ``overlap`` (nk, 3, n, n), Å; Hermitian.
+    Attributes:
+        hamiltonian: ∂H/∂k_a, spinor, (nk, d, 2n, 2n), eV Å.
+        overlap: ∂S/∂k_a, (nk, d, n, n), Å.
+        position: X_a(k), the midpoint-centred position operator, (nk, d, n, n), Å; None where
+            the source gives none (X = 0, the diagonal approximation).
+        position_curl: ∂_a X_b − ∂_b X_a of the first two directions, (nk, n, n), Å²; None with
+            ``position`` or for fewer than two directions.
     """
 
-    hamiltonian: NDArray[np.complex128]
-    overlap: NDArray[np.complex128]
+    hamiltonian: torch.Tensor
+    overlap: torch.Tensor
+    position: torch.Tensor | None = None
+    position_curl: torch.Tensor | None = None
 
 
-def bloch_derivative(
-    h: Hamiltonian, kpoints: ArrayLike, state: SpinState | None = None
-) -> BlochDerivative:
-    """Derivatives with respect to Cartesian k (1/Å).
+class BlochGradient:
+    """∂H/∂k_a, ∂S/∂k_a and the position operator along fixed directions, at any k-points.
 
     With the orbitals' phases exp(i k·(R + r_j)) the elements are
     ∂_a M_ij(k) = Σ_R i (R + r_j − r_i)_a exp(ik·(R + r_j − r_i)) M[i, j, R]. They are returned in
     the gauge of :class:`~hamexplorer.hamiltonian.BlochSum` (phases exp(ik·R) alone), a diagonal
-    unitary away, so that they act on the coefficients that :class:`BandSolver` returns.
+    unitary away, so that they act on the coefficients that
+    :class:`~hamexplorer.properties.solver.BandSolver` returns.
+
+    Args:
+        h: the Hamiltonian.
+        directions: unit vectors, (d, 3), Cartesian; default x, y, z.
+        position: whether the position operator is wanted.
+        device: where the sums run; default: CUDA if there is one.
     """
-    state = state or SpinState()
-    k = np.atleast_2d(np.asarray(kpoints, dtype=np.float64))
-    n, pairs = h.basis.n_orbitals, h.pairs
-    rows, columns = pairs.element_orbitals
-    place = rows * n + columns
-    phases = np.exp(2j * np.pi * (k @ pairs.cell.T))
-    sources = {name: h.component(name) for name in h.components}
-    vectors = h.vectors[pairs.element_pair]
 
-    # One sparse (n_pairs, n²) matrix per component and direction sums all k-points at once.
-    def summed(flat: NDArray[np.float64], axis: int) -> NDArray[np.complex128]:
-        scatter = scipy.sparse.csr_matrix(
-            (flat * vectors[:, axis], (pairs.element_pair, place)), (pairs.n_pairs, n * n)
-        )
-        return 1j * (scatter.T @ phases.T).T.reshape(len(k), n, n)
+    def __init__(
+        self,
+        h: Hamiltonian,
+        directions: ArrayLike | None = None,
+        *,
+        position: bool = False,
+        device: torch.device | None = None,
+    ) -> None:
+        self._names = h.components
+        axes = np.eye(3) if directions is None else np.asarray(directions, dtype=float)
+        self.n_directions = len(axes)
+        steps = (h.vectors @ axes.T)[h.pairs.element_pair].T
+        flat = [step * h.component(name) for step in steps for name in self._names]
+        # (R + r_j − r_i) is odd, so that what was symmetric becomes antisymmetric.
+        signs = [1.0 if name[0] == "L" else -1.0 for _ in steps for name in self._names]
+        self._has_position = position and h.position is not None
+        if self._has_position:
+            assert h.position is not None
+            centred = axes @ h.position
+            flat += list(centred)
+            signs += [1.0] * len(centred)
+            if len(axes) >= 2:
+                flat.append(steps[0] * centred[1] - steps[1] * centred[0])
+                signs.append(-1.0)
+        target = default_device() if device is None else device
+        self._sum = PairSum(h.pairs, np.stack(flat), np.array(signs), target)
 
-    derivative = {
-        name: np.stack([summed(flat, axis) for axis in range(3)], axis=1)
-        for name, flat in sources.items()
-    }
-    exchange = [derivative[name] for name in h.components if name[0] == "B"]
-    spin_orbit = [1j * derivative[name] for name in h.components if name[0] == "L"]
-
-    def joined(parts: list[NDArray[np.complex128]], axis: int) -> torch.Tensor | None:
-        return torch.from_numpy(np.stack([p[:, axis] for p in parts], 1)) if parts else None
-
-    spinors = [
-        spinor_matrix(
-            torch.from_numpy(np.ascontiguousarray(derivative["H"][:, axis])),
-            joined(exchange, axis),
-            joined(spin_orbit, axis),
+    def __call__(self, kpoints: ArrayLike, state: SpinState | None = None) -> BlochDerivative:
+        """At ``kpoints`` (nk, 3), fractional."""
+        state = state or SpinState()
+        summed = self._sum(checked_kpoints(kpoints))
+        n, count, d = summed.shape[-1], len(self._names), self.n_directions
+        parts = summed[:, : d * count].reshape(len(summed), d, count, n, n)
+        flat = 1j * parts.reshape(-1, count, n, n)
+        exchange = [a for a, name in enumerate(self._names) if name[0] == "B"]
+        spin_orbit = [a for a, name in enumerate(self._names) if name[0] == "L"]
+        spinors = spinor_matrix(
+            flat[:, 1],
+            flat[:, exchange] if exchange else None,
+            1j * flat[:, spin_orbit] if spin_orbit else None,
             state,
-        ).numpy()
-        for axis in range(3)
-    ]
-    return BlochDerivative(np.stack(spinors, axis=1), derivative["S"])
+        )
+        position = curl = None
+        if self._has_position:
+            position = summed[:, d * count : d * (count + 1)]
+            if d >= 2:
+                curl = 1j * summed[:, -1]
+        return BlochDerivative(
+            spinors.reshape(len(summed), d, 2 * n, 2 * n),
+            flat[:, 0].reshape(len(summed), d, n, n),
+            position,
+            curl,
+        )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
-from hamexplorer.properties.derivative import bloch_derivative
+from hamexplorer.properties.derivative import BlochGradient
 from hamexplorer.properties.parallel import single_threaded_blas
 from hamexplorer.properties.solver import BandSolver
 from hamexplorer.properties.weights import DEGENERACY
@@ -72,13 +73,14 @@ def group_velocity(
     """
     states = BandSolver(h, kpoints).states(state, window=window)
     slopes = np.empty((*states.energies.shape, 3))
+    gradient = BlochGradient(h, device=torch.device("cpu"))
     with single_threaded_blas():
         for start in range(0, len(states.kpoints), _CHUNK):
             part = slice(start, start + _CHUNK)
-            derivative = bloch_derivative(h, states.kpoints[part], state)
+            derivative = gradient(states.kpoints[part], state)
             slopes[part] = _slopes(
-                derivative.hamiltonian,
-                derivative.overlap,
+                derivative.hamiltonian.numpy(),
+                derivative.overlap.numpy(),
                 states.energies[part],
                 states.coefficients[part],
             )
