@@ -1,0 +1,233 @@
+"""Which k-points and directions of the magnetisation have the same energies.
+
+Without a magnetisation a crystal with the point operation g has E_k = E_gk. With one, the axial
+vector n turns too, and time reversal Θ changes its sign:
+
+    g:   E_k(n) = E_gk(det(g) g n),        Θ:   E_k(n) = E_−k(−n).
+
+Whether the exchange field itself follows g (in an antiferromagnet g may exchange the sublattices
+and reverse it) is not assumed but measured: an operation, with +n or −n, is kept only if it leaves
+the energies at generic k and n as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import spglib
+from numpy.typing import NDArray
+
+from hamexplorer.hamiltonian import BlochSum, Hamiltonian, SpinState, spinor_matrix
+from hamexplorer.properties.anisotropy.directions import angles
+from hamexplorer.properties.anisotropy.orthonormal import orthonormal_matrices
+from hamexplorer.properties.parallel import map_chunks
+from hamexplorer.structures.spglib_cell import SYMPREC, call_spglib, spglib_cell
+
+__all__ = ["MagneticSymmetry", "MeshReduction", "magnetic_symmetry", "trivial_symmetry"]
+
+_TOLERANCE = 1e-4
+"""eV. The engine's blocks have the crystal's symmetry to about 1e-5 eV."""
+_PART = 0.02
+"""An operation must hold to this part of what turning n does, where that is less."""
+_SAME_DIRECTION = 1e-9
+_GENERIC_K = np.array([[0.137, 0.291, 0.411], [0.223, -0.318, 0.067]])
+_GENERIC_N = np.array([[0.48, 0.31, 0.82], [-0.67, 0.52, 0.53]])
+
+
+@dataclass(frozen=True, eq=False)
+class MeshReduction:
+    """A mesh's points in orbits of equal energies.
+
+    ``representatives`` (nk,) are indices into the full mesh, ``expansion`` (n₁n₂n₃,) the index
+    among them for every point, ``weights`` (nk,) sum to 1.
+    """
+
+    representatives: NDArray[np.int64]
+    expansion: NDArray[np.int64]
+
+    @cached_property
+    def weights(self) -> NDArray[np.float64]:
+        """Weight of every representative."""
+        return np.bincount(self.expansion) / len(self.expansion)
+
+
+@dataclass(frozen=True, eq=False)
+class MagneticSymmetry:
+    """Operations with E_k(n) = E_Kk(N n) that map a Γ-centred mesh onto itself.
+
+    Attributes:
+        mesh: divisions.
+        k: K, (ng, 3, 3), integers that act on fractional k; the identity comes first.
+        n: N, (ng, 3, 3), Cartesian, acting on the direction.
+        images: (ng, n₁n₂n₃), index of K k for every point k of the mesh.
+    """
+
+    mesh: tuple[int, int, int]
+    k: NDArray[np.int64]
+    n: NDArray[np.float64]
+    images: NDArray[np.int64]
+
+    @property
+    def order(self) -> int:
+        """Number of operations."""
+        return len(self.k)
+
+    def little_group(self, direction: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """The operations that leave ``direction`` (3,) as it is, (ng,)."""
+        moved = np.linalg.norm(self.n @ direction - direction, axis=1)
+        mask: NDArray[np.bool_] = moved < _SAME_DIRECTION
+        return mask
+
+    def reduction(self, operations: NDArray[np.bool_] | None = None) -> MeshReduction:
+        """The mesh in orbits of the chosen ``operations`` (ng,), default all."""
+        images = self.images if operations is None else self.images[operations]
+        label = np.arange(self.images.shape[1])
+        while True:
+            lowest = np.minimum(label, label[images].min(axis=0))
+            if np.array_equal(lowest, label):
+                break
+            label = lowest
+        representatives, expansion = np.unique(label, return_inverse=True)
+        return MeshReduction(representatives, expansion)
+
+    def classes(
+        self, vectors: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Directions that the operations connect, of ``vectors`` (nd, 3).
+
+        Returns (first, member, operation): the index of every class's first direction, and for
+        each direction its class and the operation that takes the first one to it. With the
+        identity alone every direction is a class.
+        """
+        if self.order == 1:
+            alone = np.arange(len(vectors))
+            return alone, alone, np.zeros_like(alone)
+        first: list[int] = []
+        member = np.zeros(len(vectors), dtype=np.int64)
+        operation = np.zeros(len(vectors), dtype=np.int64)
+        pictures = np.empty((0, self.order, 3))
+        for index, vector in enumerate(vectors):
+            near = np.linalg.norm(pictures - vector, axis=2) < _SAME_DIRECTION
+            found = np.argwhere(near)
+            if len(found):
+                member[index], operation[index] = found[0]
+                continue
+            member[index] = len(first)
+            first.append(index)
+            pictures = np.concatenate([pictures, (self.n @ vector)[None]])
+        return np.array(first, dtype=np.int64), member, operation
+
+
+def trivial_symmetry(mesh: tuple[int, int, int]) -> MagneticSymmetry:
+    """The identity alone: nothing is reduced."""
+    return _on_mesh(mesh, np.eye(3, dtype=np.int64)[None], np.eye(3)[None])
+
+
+def magnetic_symmetry(h: Hamiltonian, mesh: tuple[int, int, int]) -> MagneticSymmetry:
+    """The operations of the crystal's point group, with and without time reversal, under which
+    ``h`` has the same energies and which map the mesh onto itself.
+
+    Found with the exchange field as it is and a spin-orbit part that is strong enough to show a
+    difference; they then hold for every λ and every factor on the exchange. A three-component
+    field, which n does not determine at θ = 0 and whose reverse is no rotation of it, is given
+    the identity alone.
+    """
+    if h.exchange is None or h.exchange.ndim == 2:
+        return trivial_symmetry(mesh)
+    group = _on_mesh(mesh, *_candidates(h))
+    kept = _verified(h, group)
+    return _on_mesh(mesh, *_with_time_reversal(group.k[kept], group.n[kept]))
+
+
+def _candidates(h: Hamiltonian) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(K, N) of every point operation, with n and −n; the identity first.
+
+    Those that include time reversal need no test: for a collinear field it always holds.
+    """
+    found = call_spglib(
+        h.structure,
+        spglib.get_symmetry,
+        spglib_cell(h.structure, magnetic=False),
+        symprec=SYMPREC,
+    )
+    rotations = np.unique(np.asarray(found["rotations"], dtype=np.int64), axis=0)
+    identity = np.eye(3, dtype=np.int64)
+    others = [w for w in rotations if not np.array_equal(w, identity)]
+    cell = h.structure.lattice.matrix.T
+    k, n = [], []
+    for w in [identity, *others]:
+        on_k = np.rint(np.linalg.inv(w).T).astype(np.int64)
+        cartesian = cell @ w @ np.linalg.inv(cell)
+        axial = np.linalg.det(cartesian) * cartesian
+        k += [on_k, on_k]
+        n += [axial, -axial]
+    return np.array(k), np.array(n)
+
+
+def _with_time_reversal(
+    k: NDArray[np.int64], n: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The operations and their products with Θ, each once, in the order of first appearance."""
+    k, n = np.concatenate([k, -k]), np.concatenate([n, -n])
+    name = np.concatenate([k.reshape(-1, 9), n.reshape(-1, 9).round(6) + 0.0], axis=1)
+    first = np.sort(np.unique(name, axis=0, return_index=True)[1])
+    return k[first], n[first]
+
+
+def _on_mesh(
+    mesh: tuple[int, int, int], k: NDArray[np.int64], n: NDArray[np.float64]
+) -> MagneticSymmetry:
+    """Only those operations that map the mesh onto itself."""
+    shape = np.array(mesh)
+    # K k is on the mesh for all k if n_a K_ab / n_b are integers
+    scaled = k * shape[None, :, None] / shape[None, None, :]
+    fits = np.abs(scaled - np.rint(scaled)).max(axis=(1, 2)) < 1e-9
+    k, n, scaled = k[fits], n[fits], np.rint(scaled[fits]).astype(np.int64)
+    points = np.stack(np.unravel_index(np.arange(int(np.prod(shape))), mesh), axis=1)
+    moved = np.einsum("oab,kb->oka", scaled, points) % shape
+    images = np.ravel_multi_index(tuple(np.moveaxis(moved, 2, 0)), mesh)
+    return MagneticSymmetry(mesh, k, n, images)
+
+
+def _verified(h: Hamiltonian, group: MagneticSymmetry) -> NDArray[np.intp]:
+    """Indices of the operations under which the energies are the same, within the tolerance."""
+    kept = np.arange(group.order)
+    for point, direction in zip(_GENERIC_K, _GENERIC_N, strict=True):
+        direction = direction / np.linalg.norm(direction)
+        # the first entry is the identity; the last turns n alone, to show what n does
+        k = np.concatenate([group.k[kept] @ point, [point]])
+        n = np.concatenate([group.n[kept] @ direction, [_GENERIC_N[::-1].sum(axis=0)]])
+        levels = _energies(h, k, n)
+        spread = float(np.abs(levels[-1] - levels[0]).max())
+        tolerance = max(1e-9, min(_TOLERANCE, _PART * spread))
+        kept = kept[np.abs(levels[:-1] - levels[0]).max(axis=1) <= tolerance]
+    return kept
+
+
+def _energies(
+    h: Hamiltonian, kpoints: NDArray[np.float64], directions: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Energies at pairs of a k-point and a direction, (n, nb), eV."""
+    states = [_state(h, direction) for direction in directions]
+    distinct, place = np.unique(kpoints.round(12), axis=0, return_inverse=True)
+    matrices = orthonormal_matrices(BlochSum(h, "cpu"), distinct)
+
+    def solve(index: int) -> NDArray[np.float64]:
+        at = slice(int(place[index]), int(place[index]) + 1)
+        exchange, spin_orbit = matrices.exchange, matrices.spin_orbit
+        assert exchange is not None
+        assert spin_orbit is not None
+        matrix = spinor_matrix(matrices.scalar[at], exchange[at], spin_orbit[at], states[index])
+        return np.linalg.eigvalsh(matrix.numpy())[0]
+
+    return np.stack(map_chunks(solve, range(len(states))))
+
+
+def _state(h: Hamiltonian, direction: NDArray[np.float64]) -> SpinState:
+    theta, phi = angles(direction)
+    assert h.spin_orbit is not None
+    largest = float(np.abs(h.spin_orbit).max())
+    soc = min(100.0, max(1.0, 0.3 / largest)) if largest > 0 else 1.0
+    return SpinState(soc=soc, theta=float(theta), phi=float(phi))
