@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -163,7 +164,7 @@ def band_geometry(
             monitor.report("Berry curvature", start / len(k), f"{start} of {len(k)} k-points")
         here = k[start : start + block]
         parts.append(task.solve(BandSolver(h, here, device, max_bytes=0).states(state)))
-    joined = _Part(*(_joined([getattr(p, name) for p in parts]) for name in _Part.__annotations__))
+    joined = _Part(*(_joined(column) for column in zip(*parts, strict=True)))  # type: ignore[arg-type]
     inside = np.isin(wide, chosen)
     curvature, moment = (
         degenerate_mean(joined.energies, values[..., None])[:, inside, 0]
@@ -200,8 +201,9 @@ def _indices(bands: Sequence[int], total: int) -> NDArray[np.int64]:
     return np.unique(given.astype(np.int64))
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
+class _Part(NamedTuple):
+    """Results of some k-points, by name as in :class:`BandGeometry`."""
+
     energies: NDArray[np.float64]
     spin: NDArray[np.float64]
     curvature: NDArray[np.float64]
@@ -211,7 +213,7 @@ class _Part:
     strength: NDArray[np.float64] | None
 
 
-def _joined(values: list[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+def _joined(values: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
     present = [v for v in values if v is not None]
     return np.concatenate(present) if present else None
 
@@ -233,7 +235,7 @@ class _Task:
         slices = [slice(start, start + size) for start in range(0, nk, size)]
         solved = map_chunks(lambda part: self._chunk(states, part), slices)
         curvature, moment, occupied, polarisation, strength = (
-            _joined(list(column)) for column in zip(*solved, strict=True)
+            _joined(column) for column in zip(*solved, strict=True)
         )
         assert curvature is not None
         assert moment is not None

@@ -135,7 +135,7 @@ class BandSolver:
             SettingsError: the window lies outside 0 … 2n − 1.
         """
         state = state or SpinState()
-        bands = self._window(window)
+        bands = self.band_slice(window)
         parts = self._map(lambda chunk: self._chunk_energies(chunk, state))
         return np.concatenate(parts)[:, bands]
 
@@ -147,7 +147,7 @@ class BandSolver:
         Where spin plays no part the two states of a band are spin up and down along n(θ, φ).
         """
         state = state or SpinState()
-        bands = self._window(window)
+        bands = self.band_slice(window)
         parts = self._map(lambda chunk: self._chunk_states(chunk, state, bands))
         energies, coefficients, duals = (np.concatenate(part) for part in zip(*parts, strict=True))
         return BandStates(self.kpoints, energies, coefficients, duals, bands.start)
@@ -234,7 +234,8 @@ class BandSolver:
             duals.cpu().numpy(),
         )
 
-    def _window(self, window: tuple[int, int] | None) -> slice:
+    def band_slice(self, window: tuple[int, int] | None) -> slice:
+        """The bands of ``window``, all of them for None; SettingsError if it is out of range."""
         if window is None:
             return slice(0, self.n_bands)
         first, last = (int(w) for w in window)

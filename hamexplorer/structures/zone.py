@@ -127,7 +127,9 @@ def planar_zone(structure: Structure) -> PlanarZone:
     plane = planar_lattice(structure, slab)
     axes = _axes(plane, structure, slab)
     direct = plane.vectors @ axes.T
-    reciprocal = 2 * np.pi * np.linalg.inv(direct).T
+    reciprocal: NDArray[np.float64] = np.asarray(
+        2 * np.pi * np.linalg.inv(direct).T, dtype=np.float64
+    )
     embedding = np.zeros((2, 3))
     embedding[:, list(slab.in_plane)] = plane.multiples.T
     polygon = _polygon(reciprocal)
