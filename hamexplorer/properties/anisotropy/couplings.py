@@ -1,16 +1,24 @@
-"""States without spin-orbit coupling, and the spin-orbit matrix between them.
+"""States without spin-orbit coupling, and the effective spin-orbit matrix between them.
 
 In the spin frame that turns with n, R(n) z = n, the Hamiltonian is
 
-    H(n) = H_scalar + Σ_b σ_b B_b + λ Σ_ab R_ab(n) σ_b ⊗ iΛ_a,
+    H(n) = H_scalar + Σ_b σ_b B_b + V(n),     V(n) = λ Σ_ab R_ab(n) σ_b ⊗ iΛ_a,
 
-so that its first two terms, diagonalised once, serve every direction and every λ.
+so that its first two terms, diagonalised once, serve every direction and every λ. With c_t(λR)
+the factors of V = Σ_t c_t V_t, states in the window are coupled by
+
+    H_mn = E_m δ_mn + Σ_t c_t ⟨m|V_t|n⟩
+           + ½ Σ_ts c_t c_s Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [K(E_m − E_q) + K(E_n − E_q)],
+
+q outside of the window, K(Δ) ≈ 1/Δ: the second-order Schrieffer–Wolff (Löwdin) transformation.
+The matrices of every power of λR are summed over q once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,10 +27,13 @@ from numpy.typing import NDArray
 from hamexplorer.hamiltonian import BlochSum, SpinState, spinor_matrix
 from hamexplorer.properties.anisotropy.orthonormal import inverse_factor
 
-__all__ = ["BareStates", "Block", "KCouplings", "bare_states", "project"]
+__all__ = ["BareStates", "Couplings", "bare_states", "project"]
 
-Coefficients = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
+_CLOSE = 1.0
+"""eV. Pairs of states closer than about this are not treated in second order."""
+
 _Complex = NDArray[np.complex128]
+_Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,59 +49,83 @@ class BareStates:
         spin_orbit: iΛ_a(k), (3, n, n), eV.
     """
 
-    energies: tuple[NDArray[np.float64], ...]
+    energies: tuple[_Real, ...]
     vectors: tuple[_Complex, ...]
     spin_orbit: _Complex
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """Σ_t c_t(R) M_t: a block of the spin-orbit matrix between two sets of states.
-
-    ``matrices`` (t, rows · columns); ``coefficients`` gives c (nd, t) of rotations (nd, 3, 3).
-    """
-
-    rows: slice
-    columns: slice
-    matrices: _Complex
-    coefficients: Coefficients
-
-    def add_to(self, target: _Complex, turns: NDArray[np.float64]) -> None:
-        """Write the block into ``target`` (nd, rows, columns) for rotations ``turns``."""
-        shape = (self.rows.stop - self.rows.start, self.columns.stop - self.columns.start)
-        values = self.coefficients(turns) @ self.matrices
-        target[:, self.rows, self.columns] = values.reshape(len(turns), *shape)
-
-
-@dataclass(frozen=True, eq=False)
-class KCouplings:
-    """What the second variation keeps of one k-point.
-
-    Active states are diagonalised; outer ones (deep and high) act on them in second order.
+class Couplings:
+    """The effective Hamiltonian of one k's window as a polynomial in λR(n).
 
     Attributes:
-        active: energies, (M,), eV.
-        outer: energies, (Q,), eV; the first ``n_deep`` are full, the others empty.
-        n_deep: number of deep states.
-        within: blocks of V between active states, (M, M), its lower triangle at least.
-        across: blocks of V between active and outer states, (M, Q).
-        deep: blocks of one row: Σ V_qq over the deep states, (1, 1).
+        energies: of the states in the window, channel after channel, eV, (M,).
+        places: the channels' slices among them.
+        blocks: for the channels (s, s'), s ≥ s', the matrices of V_t and of its second order,
+            (t + t² · channels, M_s · M_s').
+        n_deep: number of states below the window, taken for full.
+        deep_energy: their energies' sum without coupling, eV.
+        deep_linear: per channel, Σ_q ⟨q|V_t|q⟩ over them, (t,), eV.
+        deep_quadratic: for the channels (s, s') of a deep q and a higher x, (t, t), 1/eV · eV²:
+            −Σ_qx ⟨q|V_t|x⟩⟨x|V_s|q⟩ K(E_x − E_q).
     """
 
-    active: NDArray[np.float64]
-    outer: NDArray[np.float64]
+    energies: _Real
+    places: tuple[slice, ...]
+    blocks: dict[tuple[int, int], _Complex]
     n_deep: int
-    within: tuple[Block, ...]
-    across: tuple[Block, ...]
-    deep: tuple[Block, ...]
+    deep_energy: float
+    deep_linear: tuple[_Complex, ...]
+    deep_quadratic: dict[tuple[int, int], _Complex]
 
     @property
     def nbytes(self) -> int:
-        """Memory of the blocks."""
-        return sum(b.matrices.nbytes for b in (*self.within, *self.across, *self.deep))
+        """Memory of the matrices."""
+        return sum(block.nbytes for block in self.blocks.values())
+
+    def solve(self, turns: _Real) -> tuple[_Real, _Real]:
+        """Energies in the window (nd, M) and the deep states' sum (nd,), eV.
+
+        ``turns`` = λ R(n), (nd, 3, 3).
+        """
+        count, size, channels = len(turns), len(self.energies), range(len(self.places))
+        factor = {
+            (s, u): _factors(turns, s, u, len(self.places)) for s in channels for u in channels
+        }
+        matrix = np.zeros((count, size, size), dtype=complex)
+        for (s, u), block in self.blocks.items():
+            second = [_product(factor[s, v], factor[v, u]) for v in channels]
+            values = np.concatenate([factor[s, u], *second], axis=1) @ block
+            rows, columns = self.places[s], self.places[u]
+            shape = (rows.stop - rows.start, columns.stop - columns.start)
+            matrix[:, rows, columns] = values.reshape(count, *shape)
+        diagonal = np.arange(size)
+        matrix[:, diagonal, diagonal] += self.energies
+        deep = np.full(count, self.deep_energy)
+        for s, linear in enumerate(self.deep_linear):
+            deep += (factor[s, s] @ linear).real
+        for (s, u), quadratic in self.deep_quadratic.items():
+            deep += np.einsum("nt,ts,ns->n", factor[s, u], quadratic, factor[u, s]).real
+        return np.linalg.eigvalsh(matrix), deep
 
 
-def bare_states(bloch: BlochSum, kpoints: NDArray[np.float64], exchange: float) -> list[BareStates]:
+def _factors(turns: _Real, s: int, u: int, channels: int) -> _Complex:
+    """c_t (nd, t): what stands before ⟨m|V_t|n⟩ for m in channel s, n in channel u.
+
+    Two channels: Σ_b R_ab ⟨s|σ_b|u⟩, t = a. One: R_ab, t = (a, b).
+    """
+    if channels == 1:
+        return turns.reshape(len(turns), 9).astype(complex)
+    if s == u:
+        return (turns[:, :, 2] if s == 0 else -turns[:, :, 2]).astype(complex)
+    return turns[:, :, 0] + (-1j if s == 0 else 1j) * turns[:, :, 1]
+
+
+def _product(left: _Complex, right: _Complex) -> _Complex:
+    return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
+
+
+def bare_states(bloch: BlochSum, kpoints: _Real, exchange: float) -> list[BareStates]:
     """States at ``kpoints`` (nk, 3) of H_scalar ⊗ 1 + ``exchange`` · Σ σ_b B_b (n along z)."""
     matrices = bloch(kpoints)
     assert matrices.exchange is not None
@@ -119,123 +154,97 @@ def bare_states(bloch: BlochSum, kpoints: NDArray[np.float64], exchange: float) 
     ]
 
 
-def project(states: BareStates, ranges: Sequence[tuple[int, int]]) -> KCouplings:
-    """V between the states of one k; ``ranges`` (first, past the last active state) by channel."""
-    if len(ranges) == 1:
-        return _project_spinors(states, ranges[0])
-    return _project_channels(states, ranges)
-
-
-# --- collinear field: two channels -----------------------------------------------------------
-
-
-def _project_channels(states: BareStates, ranges: Sequence[tuple[int, int]]) -> KCouplings:
-    sizes = [stop - start for start, stop in ranges]
-    total = [len(energies) for energies in states.energies]
-    place = [slice(0, sizes[0]), slice(sizes[0], sizes[0] + sizes[1])]
-    n_deep = ranges[0][0] + ranges[1][0]
-    high = [total[s] - ranges[s][1] for s in (0, 1)]
-    deep_place = [slice(0, ranges[0][0]), slice(ranges[0][0], n_deep)]
-    high_place = [slice(n_deep, n_deep + high[0]), slice(n_deep + high[0], n_deep + sum(high))]
-    within, across, deep = [], [], []
-    for row in (0, 1):
-        start, stop = ranges[row]
-        left = states.vectors[row][:, start:stop].conj().T @ states.spin_orbit
-        for column in (0, 1):
-            coupling = left @ states.vectors[column]
-            coefficients = _CHANNELS[row, column]
-            first, last = ranges[column]
+def project(states: BareStates, ranges: Sequence[tuple[int, int]]) -> Couplings:
+    """The couplings of one k; ``ranges`` (first, past the last state in the window) by channel."""
+    channels = range(len(ranges))
+    wanted = [
+        level[start:stop] for level, (start, stop) in zip(states.energies, ranges, strict=True)
+    ]
+    places = _slices([len(level) for level in wanted])
+    deep_places = _slices([start for start, _ in ranges])
+    deep_rows, rows = [], []
+    for vectors, (start, stop) in zip(states.vectors, ranges, strict=True):
+        deep_rows.append(vectors[:, :start])
+        rows.append(vectors[:, start:stop])
+    couplings = _matrices(states, np.concatenate(rows, axis=1))
+    deep_couplings = _matrices(states, np.concatenate(deep_rows, axis=1))
+    energies = np.concatenate(wanted)
+    second = [
+        _second_order(couplings[u], energies, states.energies[u], ranges[u]) for u in channels
+    ]
+    t = len(couplings[0])
+    blocks = {}
+    for s in channels:
+        for u in range(s + 1):
+            first = couplings[u][:, places[s], slice(*ranges[u])].reshape(t, -1)
             parts = [
-                (across, deep_place[column], coupling[:, :, :first]),
-                (across, high_place[column], coupling[:, :, last:]),
+                np.moveaxis(part[:, places[s], :, places[u]], 2, 1).reshape(t * t, -1)
+                for part in second
             ]
-            if row >= column:  # the lower triangle is enough
-                parts.append((within, place[column], coupling[:, :, first:last]))
-            for target, columns, part in parts:
-                if part.size:
-                    flat = np.ascontiguousarray(part).reshape(3, -1)
-                    target.append(Block(place[row], columns, flat, coefficients))
-        lower = states.vectors[row][:, :start]
-        if start:
-            expectation = np.einsum("im,aij,jm->a", lower.conj(), states.spin_orbit, lower)
-            one = slice(0, 1)
-            deep.append(Block(one, one, expectation[:, None], _CHANNELS[row, row]))
-    energies, outer = [], [[], []]
-    for level, (start, stop) in zip(states.energies, ranges, strict=True):
-        energies.append(level[start:stop])
-        outer[0].append(level[:start])
-        outer[1].append(level[stop:])
-    return KCouplings(
-        np.concatenate(energies),
-        np.concatenate([*outer[0], *outer[1]]),
-        n_deep,
-        tuple(within),
-        tuple(across),
-        tuple(deep),
+            blocks[s, u] = np.concatenate([first, *parts])
+    linear, quadratic = [], {}
+    for s in channels:
+        own = deep_couplings[s][:, deep_places[s], : ranges[s][0]]
+        linear.append(np.trace(own, axis1=1, axis2=2))
+        for u in channels:
+            higher = deep_couplings[u][:, deep_places[s], ranges[u][0] :]
+            deep_energies = states.energies[s][: ranges[s][0], None]
+            kernel = _kernel(states.energies[u][None, ranges[u][0] :] - deep_energies)
+            # the factor of ⟨x|V|q⟩ = ⟨q|V|x⟩* is that of the channels (u, s)
+            weighted = (higher * kernel).reshape(t, -1)
+            quadratic[s, u] = -(weighted @ higher.reshape(t, -1).conj().T)
+    return Couplings(
+        energies,
+        tuple(places),
+        blocks,
+        n_deep=sum(start for start, _ in ranges),
+        deep_energy=float(
+            sum(e[:start].sum() for e, (start, _) in zip(states.energies, ranges, strict=True))
+        ),
+        deep_linear=tuple(linear),
+        deep_quadratic=quadratic,
     )
 
 
-# ⟨s|σ_b|s'⟩ summed with R_ab: what multiplies ⟨m|iΛ_a|n⟩ between states of channels s and s'.
-_CHANNELS: dict[tuple[int, int], Coefficients] = {
-    (0, 0): lambda turns: turns[:, :, 2].astype(complex),
-    (1, 1): lambda turns: -turns[:, :, 2].astype(complex),
-    (0, 1): lambda turns: turns[:, :, 0] - 1j * turns[:, :, 1],
-    (1, 0): lambda turns: turns[:, :, 0] + 1j * turns[:, :, 1],
-}
-
-
-# --- three-component field: one channel of spinors -------------------------------------------
-
-
-def _project_spinors(states: BareStates, active: tuple[int, int]) -> KCouplings:
-    start, stop = active
+def _matrices(states: BareStates, rows: _Complex) -> list[_Complex]:
+    """⟨m|V_t|n⟩ for the states ``rows`` (n, r) and all states of every channel: (t, r, m)."""
+    if len(states.vectors) == 2:
+        left = rows.conj().T @ states.spin_orbit
+        return [left @ vectors for vectors in states.vectors]
     vectors = states.vectors[0]
     n = len(vectors) // 2
-    left = states.vectors[0].conj().T
     up, down = vectors[:n], vectors[n:]
-    turned = (  # σ_b c, upper and lower half
-        (down, up),
-        (-1j * down, 1j * up),
-        (up, -down),
-    )
-    rows = left[start:stop]
-    coupling = np.stack(
-        [
-            rows[:, :n] @ lambda_a @ upper + rows[:, n:] @ lambda_a @ lower
-            for lambda_a in states.spin_orbit
-            for upper, lower in turned
-        ]
-    )
-    size, total = stop - start, vectors.shape[1]
-    place, one = slice(0, size), slice(0, 1)
-    outside = np.concatenate([coupling[:, :, :start], coupling[:, :, stop:]], axis=2)
-    inside = np.ascontiguousarray(coupling[:, :, start:stop]).reshape(9, -1)
-    across, deep = [], []
-    if outside.size:
-        across.append(
-            Block(place, slice(0, total - size), outside.reshape(9, -1), _all_coefficients)
+    turned = ((down, up), (-1j * down, 1j * up), (up, -down))  # σ_b c, upper and lower half
+    left_up, left_down = (half.conj().T @ states.spin_orbit for half in (rows[:n], rows[n:]))
+    return [
+        np.stack(
+            [left_up[a] @ upper + left_down[a] @ lower for a in range(3) for upper, lower in turned]
         )
-    if start:
-        low_up, low_down = up[:, :start].conj(), down[:, :start].conj()
-        expectation = np.array(
-            [
-                np.einsum("im,ij,jm->", low_up, lambda_a, upper[:, :start])
-                + np.einsum("im,ij,jm->", low_down, lambda_a, lower[:, :start])
-                for lambda_a in states.spin_orbit
-                for upper, lower in turned
-            ]
-        )
-        deep.append(Block(one, one, expectation[:, None], _all_coefficients))
-    level = states.energies[0]
-    return KCouplings(
-        level[start:stop],
-        np.concatenate([level[:start], level[stop:]]),
-        start,
-        (Block(place, place, inside, _all_coefficients),),
-        tuple(across),
-        tuple(deep),
-    )
+    ]
 
 
-def _all_coefficients(turns: NDArray[np.float64]) -> _Complex:
-    return turns.reshape(len(turns), 9).astype(complex)
+def _second_order(
+    coupling: _Complex, energies: _Real, levels: _Real, window: tuple[int, int]
+) -> _Complex:
+    """½ Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [K(E_m − E_q) + K(E_n − E_q)], (t, M, t, M), q outside."""
+    t, size, _ = coupling.shape
+    outside = np.r_[0 : window[0], window[1] : len(levels)]
+    across = coupling[:, :, outside]
+    kernel = _kernel(energies[:, None] - levels[outside])
+    half = (across * kernel).reshape(t * size, -1) @ across.reshape(t * size, -1).conj().T
+    return ((half + half.conj().T) / 2).reshape(t, size, t, size)
+
+
+def _kernel(gap: _Real) -> _Real:
+    """1/Δ where |Δ| ≫ 1 eV and 0 at Δ = 0: (1 − exp(−Δ²/η²))/Δ.
+
+    Pairs of near states lie at an edge of the window, both full or both empty; what the one gains
+    the other loses, whatever the kernel.
+    """
+    safe = np.where(np.abs(gap) > 1e-8, gap, 1.0)
+    return np.where(np.abs(gap) > 1e-8, -np.expm1(-((gap / _CLOSE) ** 2)) / safe, 0.0)
+
+
+def _slices(sizes: Sequence[int]) -> list[slice]:
+    edges = np.cumsum([0, *sizes])
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]

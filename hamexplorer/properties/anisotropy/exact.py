@@ -22,12 +22,12 @@ from hamexplorer.properties.anisotropy.symmetry import (
     trivial_symmetry,
 )
 from hamexplorer.properties.mesh import KMesh
-from hamexplorer.properties.parallel import worker_count
+from hamexplorer.properties.parallel import single_threaded_blas, worker_count
 from hamexplorer.properties.solver import BandSolver
 
 __all__ = ["exact_anisotropy"]
 
-_STEP = 0.3
+_STEP = 0.5
 """Seconds of work between two reports, roughly."""
 
 
@@ -53,7 +53,8 @@ def exact_anisotropy(
     monitor.report("Symmetry", 0.0)
     group = magnetic_symmetry(h, shape) if symmetry else trivial_symmetry(shape)
     found = time.perf_counter()
-    classes = _energies(h, directions, state, group, monitor)
+    with single_threaded_blas():
+        classes = _energies(h, directions, state, group, monitor)
     solved = time.perf_counter()
     timings = {"symmetry": found - began, "diagonalisation": solved - found}
     return assemble(h, directions, group, classes, state, kt, "exact", timings=timings, by_k=by_k)

@@ -18,38 +18,61 @@ from hamexplorer.properties.anisotropy.assembly import ClassEnergies, assemble
 from hamexplorer.properties.anisotropy.checks import checked
 from hamexplorer.properties.anisotropy.couplings import (
     BareStates,
-    KCouplings,
+    Couplings,
     bare_states,
     project,
 )
 from hamexplorer.properties.anisotropy.directions import Directions, angles
 from hamexplorer.properties.anisotropy.free_energy import chemical_potential, grand_potential
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy
-from hamexplorer.properties.anisotropy.symmetry import MagneticSymmetry, magnetic_symmetry
+from hamexplorer.properties.anisotropy.symmetry import MeshReduction, magnetic_symmetry
 from hamexplorer.properties.mesh import KMesh
-from hamexplorer.properties.parallel import map_chunks, worker_count
+from hamexplorer.properties.parallel import map_chunks, single_threaded_blas, worker_count
 from hamexplorer.properties.solver import BandSolver
 
 __all__ = ["DEFAULT_WINDOW", "SecondVariation"]
 
-DEFAULT_WINDOW = (12.0, 12.0)
+DEFAULT_WINDOW = (10.0, 8.0)
 """eV below and above the Fermi level."""
 _MAX_BYTES = 4e9
 _BATCH_BYTES = 3e7
-_CLOSE = 1.0
-"""eV. Pairs of states closer than about this are not treated in second order."""
 _CHECKED_KPOINTS = 12
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
-    """Directions to be solved at one irreducible k: their rotations and where results go."""
+class _Points:
+    """K-points of one direction, each as an irreducible one with a turned direction.
 
-    couplings: int
+    ``mesh_index`` into the full mesh, ``source`` into the irreducible points, ``weights``,
+    ``turns`` the rotations R (n, 3, 3), ``reduction`` the mesh's under the direction's group.
+    """
+
+    mesh_index: NDArray[np.int64]
+    source: NDArray[np.int64]
+    weights: NDArray[np.float64]
     turns: NDArray[np.float64]
-    target: NDArray[np.int64]
+    reduction: MeshReduction
+
+    def subset(self, keep: NDArray[np.bool_]) -> _Points:
+        return _Points(
+            self.mesh_index[keep],
+            self.source[keep],
+            self.weights[keep],
+            self.turns[keep],
+            self.reduction,
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Points]) -> _Points:
+        return cls(
+            np.concatenate([part.mesh_index for part in parts]),
+            np.concatenate([part.source for part in parts]),
+            np.concatenate([part.weights for part in parts]),
+            np.concatenate([part.turns for part in parts]),
+            parts[0].reduction,
+        )
 
 
 class SecondVariation:
@@ -91,15 +114,19 @@ class SecondVariation:
         monitor = monitor or Monitor()
         began = time.perf_counter()
         monitor.report("Symmetry", 0.0)
-        self.symmetry: MagneticSymmetry = magnetic_symmetry(h, shape)
-        self._wedge = self.symmetry.reduction()
-        self._kpoints = KMesh(shape).full_kpoints[self._wedge.representatives]
-        found = time.perf_counter()
-        states = self._bare_states(monitor)
-        energies = np.stack([np.concatenate(one.energies) for one in states])
-        self.fermi = chemical_potential(energies, self._wedge.weights, h.n_electrons, self.smearing)
-        self.ranges = self._ranges(states)
-        self._couplings = self._project(states, monitor)
+        bloch = BlochSum(h, "cpu")
+        with single_threaded_blas():
+            self.symmetry = magnetic_symmetry(h, shape, bloch)
+            self._wedge = self.symmetry.reduction()
+            self._kpoints = KMesh(shape).full_kpoints[self._wedge.representatives]
+            found = time.perf_counter()
+            states = self._bare_states(bloch, monitor)
+            energies = np.stack([np.concatenate(one.energies) for one in states])
+            self.fermi = chemical_potential(
+                energies, self._wedge.weights, h.n_electrons, self.smearing
+            )
+            self.ranges = self._ranges(states)
+            self._couplings = self._project(states, monitor)
         self.timings = {
             "symmetry": found - began,
             "preparation": time.perf_counter() - found,
@@ -109,6 +136,11 @@ class SecondVariation:
     def mesh(self) -> tuple[int, int, int]:
         """Divisions of the mesh."""
         return self.symmetry.mesh
+
+    @property
+    def n_deep(self) -> int:
+        """Number of states below the window, at every k."""
+        return sum(start for start, _ in self.ranges)
 
     @property
     def n_active(self) -> int:
@@ -127,7 +159,8 @@ class SecondVariation:
         """
         state = SpinState(soc=soc, exchange=self.exchange)
         began = time.perf_counter()
-        classes = self._classes(directions, state.soc, monitor or Monitor())
+        with single_threaded_blas():
+            classes = self._classes(directions, state.soc, monitor or Monitor())
         return assemble(
             self.hamiltonian,
             directions,
@@ -146,40 +179,49 @@ class SecondVariation:
     ) -> float:
         """Estimated error of energy differences by the window, meV per cell.
 
-        At a dozen k-points and the first, middle and last of ``directions`` the grand potential
-        is also computed exactly. The largest mean deviation of its differences, plus twice the
-        standard error of that mean over the k-points, is returned.
+        For the first, middle and last of ``directions`` the grand potential is also computed
+        exactly, at a dozen k-points and their equivalents. The largest mean deviation of its
+        differences, plus the standard error of that mean over the k-points, is returned.
         """
         monitor = monitor or Monitor()
-        chosen = sorted({0, len(directions) // 2, len(directions) - 1})
+        middle = len(directions) // 2
+        chosen = sorted({0, middle, len(directions) - 1})
         count = len(self._couplings)
-        at = np.unique(np.linspace(0, count - 1, min(count, _CHECKED_KPOINTS)).astype(int))
-        solver = BandSolver(self.hamiltonian, self._kpoints[at])
-        error = np.empty((len(chosen), len(at)))
-        for row, index in enumerate(chosen):
-            monitor.report("Window check", row / len(chosen))
-            state = SpinState(
-                soc=soc,
-                theta=float(directions.theta[index]),
-                phi=float(directions.phi[index]),
-                exchange=self.exchange,
-            )
-            exact = grand_potential(solver.energies(state), self.fermi, self.smearing)
-            turn = state.rotation[None]
-            for place, k in enumerate(at):
-                levels, constant = _solve(self._couplings[k], turn, soc)
-                fast = grand_potential(levels, self.fermi, self.smearing)
-                frozen = constant - self._couplings[k].n_deep * self.fermi
-                error[row, place] = float((fast + frozen)[0]) - exact[place]
-        apart = error[1:] - error[0]
-        if not apart.size:
+        sample = np.unique(np.linspace(0, count - 1, min(count, _CHECKED_KPOINTS)).astype(int))
+        error = np.zeros((len(chosen), count))
+        kpoints = KMesh(self.mesh).full_kpoints
+        with single_threaded_blas():
+            for row, index in enumerate(chosen):
+                monitor.report("Window check", row / len(chosen))
+                points = self._points(directions, index)
+                points = points.subset(np.isin(points.source, sample))
+                state = SpinState(
+                    soc=soc,
+                    theta=float(directions.theta[index]),
+                    phi=float(directions.phi[index]),
+                    exchange=self.exchange,
+                )
+                exact = BandSolver(self.hamiltonian, kpoints[points.mesh_index]).energies(state)
+                levels, constant = self._solve(points, soc, monitor)
+                apart = (
+                    grand_potential(levels, self.fermi, self.smearing)
+                    + constant
+                    - self.n_deep * self.fermi
+                    - grand_potential(exact, self.fermi, self.smearing)
+                )
+                error[row] = np.bincount(points.source, points.weights * apart, minlength=count)
+        weights = self._wedge.weights[sample]
+        by_k = error[1:, sample] / weights - error[0, sample] / weights
+        if not by_k.size:
             return 0.0
-        spread = apart.std(axis=1) / np.sqrt(len(at))
-        return float(1e3 * (np.abs(apart.mean(axis=1)) + 2 * spread).max())
+        weights = weights / weights.sum()
+        mean = by_k @ weights
+        spread = np.sqrt(((by_k - mean[:, None]) ** 2 @ weights) / len(sample))
+        return float(1e3 * (np.abs(mean) + spread).max())
 
     # --- preparation ------------------------------------------------------------------------
 
-    def _bare_states(self, monitor: Monitor) -> list[BareStates]:
+    def _bare_states(self, bloch: BlochSum, monitor: Monitor) -> list[BareStates]:
         n = self.hamiltonian.basis.n_orbitals
         need = 16.0 * len(self._kpoints) * 5 * n * n
         if need > _MAX_BYTES:
@@ -188,8 +230,7 @@ class SecondVariation:
                 f"{need / 1e9:.1f} GB, the limit is {_MAX_BYTES / 1e9:.0f} GB; use a coarser mesh "
                 "or the exact method."
             )
-        bloch = BlochSum(self.hamiltonian, "cpu")
-        size = max(1, int(8e6 / (16.0 * n * n * 10)))
+        size = max(1, int(1.6e7 / (16.0 * n * n * 10)))
         parts = np.array_split(self._kpoints, max(1, int(np.ceil(len(self._kpoints) / size))))
         states: list[BareStates] = []
         for group in _grouped(parts, 4 * worker_count()):
@@ -214,8 +255,8 @@ class SecondVariation:
             )
         return tuple(ranges)
 
-    def _project(self, states: list[BareStates], monitor: Monitor) -> list[KCouplings]:
-        couplings: list[KCouplings] = []
+    def _project(self, states: list[BareStates], monitor: Monitor) -> list[Couplings]:
+        couplings: list[Couplings] = []
         for group in _grouped(states, 8 * worker_count()):
             monitor.report("Spin-orbit matrix", 0.6 + 0.4 * len(couplings) / len(states))
             couplings += map_chunks(lambda one: project(one, self.ranges), group)
@@ -230,114 +271,65 @@ class SecondVariation:
     # --- directions -------------------------------------------------------------------------
 
     def _classes(self, directions: Directions, soc: float, monitor: Monitor) -> list[ClassEnergies]:
-        group, wedge = self.symmetry, self._wedge
-        first, _, _ = group.classes(directions.vectors)
-        reductions = [
-            group.reduction(group.little_group(directions.vectors[index])) for index in first
+        first, _, _ = self.symmetry.classes(directions.vectors)
+        points = [self._points(directions, index) for index in first]
+        levels, constant = self._solve(_Points.joined(points), soc, monitor)
+        edges = np.cumsum([len(some.source) for some in points])[:-1]
+        return [
+            ClassEnergies(level, some.reduction, shift, self.n_deep)
+            for level, some, shift in zip(
+                np.split(levels, edges), points, np.split(constant, edges), strict=True
+            )
         ]
-        # k' = K_o k with k in the wedge: E_k'(n) = E_k(N_o⁻¹ n)
-        source = wedge.expansion
-        operation = np.zeros(len(source), dtype=np.int64)
+
+    def _points(self, directions: Directions, index: int) -> _Points:
+        """The k-points that direction ``index`` needs, as irreducible ones with other n.
+
+        k' = K_o k with k irreducible: E_k'(n) = E_k(N_o⁻¹ n).
+        """
+        group, wedge = self.symmetry, self._wedge
+        reduction = group.reduction(group.little_group(directions.vectors[index]))
+        operation = np.zeros(len(wedge.expansion), dtype=np.int64)
         for o in range(group.order - 1, -1, -1):
             operation[group.images[o, wedge.representatives]] = o
-        edges = np.cumsum([0, *(len(r.representatives) for r in reductions)])
-        points = np.concatenate([r.representatives for r in reductions])
-        turns = np.concatenate(
-            [
-                _turns(directions, index, group, operation[reduction.representatives])
-                for index, reduction in zip(first, reductions, strict=True)
-            ]
-        )
-        order = np.argsort(source[points], kind="stable")
-        starts = np.searchsorted(source[points][order], np.arange(len(self._couplings) + 1))
+        if group.order == 1:
+            state = SpinState(
+                theta=float(directions.theta[index]), phi=float(directions.phi[index])
+            )
+            turns = state.rotation[None]
+        else:
+            back = np.swapaxes(group.n, 1, 2) @ directions.vectors[index]
+            turns = np.stack(
+                [SpinState(theta=t, phi=p).rotation for t, p in zip(*angles(back), strict=True)]
+            )
+        at = reduction.representatives
+        return _Points(at, wedge.expansion[at], reduction.weights, turns[operation[at]], reduction)
+
+    def _solve(
+        self, points: _Points, soc: float, monitor: Monitor
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Energies in the window (n, M) and the deep states' sum (n,) at ``points``, eV."""
+        order = np.argsort(points.source, kind="stable")
+        starts = np.searchsorted(points.source[order], np.arange(len(self._couplings) + 1))
+        batch = max(1, int(_BATCH_BYTES / (48.0 * self.n_active**2)))
         tasks = [
-            _Task(k, turns[order[a:b]], order[a:b])
-            for k, (a, b) in enumerate(pairwise(starts))
-            if b > a
+            (k, order[start : min(start + batch, stop)])
+            for k, (first, stop) in enumerate(pairwise(starts))
+            for start in range(first, stop, batch)
         ]
-        levels = np.empty((len(points), self.n_active))
-        constant = np.empty(len(points))
+        levels = np.empty((len(points.source), self.n_active))
+        constant = np.empty(len(points.source))
+
+        def solve(task: tuple[int, NDArray[np.int64]]) -> None:
+            k, target = task
+            levels[target], constant[target] = self._couplings[k].solve(soc * points.turns[target])
+
         done = 0
-        for some in _grouped(tasks, 8 * worker_count()):
+        for some in _grouped(tasks, 16 * worker_count()):
             monitor.report("Directions", done / len(tasks))
-            solved = map_chunks(lambda t: _solve(self._couplings[t.couplings], t.turns, soc), some)
-            for task, (values, shift) in zip(some, solved, strict=True):
-                levels[task.target], constant[task.target] = values, shift
+            map_chunks(solve, some)
             done += len(some)
-        n_deep = self._couplings[0].n_deep
-        return [
-            ClassEnergies(levels[a:b], reduction, constant[a:b], n_deep)
-            for reduction, a, b in zip(reductions, edges[:-1], edges[1:], strict=True)
-        ]
-
-
-def _turns(
-    directions: Directions,
-    index: int,
-    group: MagneticSymmetry,
-    operations: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Rotations R(N⁻¹ n), (nk, 3, 3), for the operations that bring the k-points about."""
-    theta, phi = directions.theta[index], directions.phi[index]
-    if group.order == 1:
-        turn = SpinState(theta=float(theta), phi=float(phi)).rotation
-        return np.broadcast_to(turn, (len(operations), 3, 3))
-    back = np.swapaxes(group.n, 1, 2) @ directions.vectors[index]
-    thetas, phis = angles(back)
-    turns = np.stack(
-        [SpinState(theta=t, phi=p).rotation for t, p in zip(thetas, phis, strict=True)]
-    )
-    return turns[operations]
-
-
-def _solve(
-    couplings: KCouplings, turns: NDArray[np.float64], soc: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Energies of the active states (nd, M) and Σ E of the deep ones (nd,), eV."""
-    size, outer = len(couplings.active), len(couplings.outer)
-    batch = max(1, int(_BATCH_BYTES / (16.0 * size * (size + 2 * outer) + 1)))
-    parts = [
-        _solve_batch(couplings, soc * turns[start : start + batch])
-        for start in range(0, len(turns), batch)
-    ]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-
-
-def _solve_batch(
-    couplings: KCouplings, turns: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    count, size = len(turns), len(couplings.active)
-    matrix = np.zeros((count, size, size), dtype=complex)
-    for block in couplings.within:
-        block.add_to(matrix, turns)
-    diagonal = np.arange(size)
-    matrix[:, diagonal, diagonal] += couplings.active
-    constant = np.full(count, couplings.outer[: couplings.n_deep].sum())
-    for block in couplings.deep:
-        value = np.zeros((count, 1, 1), dtype=complex)
-        block.add_to(value, turns)
-        constant += value[:, 0, 0].real
-    if couplings.across:
-        across = np.zeros((count, size, len(couplings.outer)), dtype=complex)
-        for block in couplings.across:
-            block.add_to(across, turns)
-        kernel = _kernel(couplings.active[:, None] - couplings.outer)
-        folded = (across * kernel) @ across.conj().swapaxes(1, 2)
-        matrix += (folded + folded.conj().swapaxes(1, 2)) / 2
-        deep = slice(0, couplings.n_deep)
-        constant -= ((np.abs(across[:, :, deep]) ** 2) * kernel[:, deep]).sum(axis=(1, 2))
-    return np.linalg.eigvalsh(matrix), constant
-
-
-def _kernel(gap: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1/Δ where |Δ| ≫ 1 eV and 0 at Δ = 0: (1 − exp(−Δ²/η²))/Δ.
-
-    Pairs of near states lie at an edge of the window, both full or both empty; what the one gains
-    the other loses, whatever the kernel.
-    """
-    square = (gap / _CLOSE) ** 2
-    safe = np.where(np.abs(gap) > 1e-8, gap, 1.0)
-    return np.where(np.abs(gap) > 1e-8, -np.expm1(-square) / safe, 0.0)
+        return levels, constant
 
 
 def _checked_window(window: tuple[float, float]) -> tuple[float, float]:

@@ -31,6 +31,8 @@ _TOLERANCE = 1e-4
 """eV. The engine's blocks have the crystal's symmetry to about 1e-5 eV."""
 _PART = 0.02
 """An operation must hold to this part of what turning n does, where that is less."""
+_SHOWN = 0.3
+"""eV. The spin-orbit part is made so strong for the test."""
 _SAME_DIRECTION = 1e-9
 _GENERIC_K = np.array([[0.137, 0.291, 0.411], [0.223, -0.318, 0.067]])
 _GENERIC_N = np.array([[0.48, 0.31, 0.82], [-0.67, 0.52, 0.53]])
@@ -125,7 +127,9 @@ def trivial_symmetry(mesh: tuple[int, int, int]) -> MagneticSymmetry:
     return _on_mesh(mesh, np.eye(3, dtype=np.int64)[None], np.eye(3)[None])
 
 
-def magnetic_symmetry(h: Hamiltonian, mesh: tuple[int, int, int]) -> MagneticSymmetry:
+def magnetic_symmetry(
+    h: Hamiltonian, mesh: tuple[int, int, int], bloch: BlochSum | None = None
+) -> MagneticSymmetry:
     """The operations of the crystal's point group, with and without time reversal, under which
     ``h`` has the same energies and which map the mesh onto itself.
 
@@ -137,14 +141,15 @@ def magnetic_symmetry(h: Hamiltonian, mesh: tuple[int, int, int]) -> MagneticSym
     if h.exchange is None or h.exchange.ndim == 2:
         return trivial_symmetry(mesh)
     group = _on_mesh(mesh, *_candidates(h))
-    kept = _verified(h, group)
+    kept = _verified(bloch or BlochSum(h, "cpu"), group)
     return _on_mesh(mesh, *_with_time_reversal(group.k[kept], group.n[kept]))
 
 
 def _candidates(h: Hamiltonian) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(K, N) of every point operation, with n and −n; the identity first.
 
-    Those that include time reversal need no test: for a collinear field it always holds.
+    Time reversal, which always holds for a collinear field, and its products need no test: with
+    inversion in the point group, g with −n is −g with n times Θ.
     """
     found = call_spglib(
         h.structure,
@@ -155,14 +160,18 @@ def _candidates(h: Hamiltonian) -> tuple[NDArray[np.int64], NDArray[np.float64]]
     rotations = np.unique(np.asarray(found["rotations"], dtype=np.int64), axis=0)
     identity = np.eye(3, dtype=np.int64)
     others = [w for w in rotations if not np.array_equal(w, identity)]
+    inversion = any(np.array_equal(w, -identity) for w in rotations)
     cell = h.structure.lattice.matrix.T
     k, n = [], []
     for w in [identity, *others]:
         on_k = np.rint(np.linalg.inv(w).T).astype(np.int64)
         cartesian = cell @ w @ np.linalg.inv(cell)
         axial = np.linalg.det(cartesian) * cartesian
-        k += [on_k, on_k]
-        n += [axial, -axial]
+        k.append(on_k)
+        n.append(axial)
+        if not inversion:
+            k.append(on_k)
+            n.append(-axial)
     return np.array(k), np.array(n)
 
 
@@ -191,15 +200,18 @@ def _on_mesh(
     return MagneticSymmetry(mesh, k, n, images)
 
 
-def _verified(h: Hamiltonian, group: MagneticSymmetry) -> NDArray[np.intp]:
+def _verified(bloch: BlochSum, group: MagneticSymmetry) -> NDArray[np.intp]:
     """Indices of the operations under which the energies are the same, within the tolerance."""
+    assert bloch.hamiltonian.spin_orbit is not None
+    largest = float(np.abs(bloch.hamiltonian.spin_orbit).max())
+    soc = min(100.0, max(1.0, _SHOWN / largest)) if largest > 0 else 1.0
     kept = np.arange(group.order)
     for point, direction in zip(_GENERIC_K, _GENERIC_N, strict=True):
         direction = direction / np.linalg.norm(direction)
         # the first entry is the identity; the last turns n alone, to show what n does
         k = np.concatenate([group.k[kept] @ point, [point]])
         n = np.concatenate([group.n[kept] @ direction, [_GENERIC_N[::-1].sum(axis=0)]])
-        levels = _energies(h, k, n)
+        levels = _energies(bloch, k, n, soc)
         spread = float(np.abs(levels[-1] - levels[0]).max())
         tolerance = max(1e-9, min(_TOLERANCE, _PART * spread))
         kept = kept[np.abs(levels[:-1] - levels[0]).max(axis=1) <= tolerance]
@@ -207,12 +219,13 @@ def _verified(h: Hamiltonian, group: MagneticSymmetry) -> NDArray[np.intp]:
 
 
 def _energies(
-    h: Hamiltonian, kpoints: NDArray[np.float64], directions: NDArray[np.float64]
+    bloch: BlochSum, kpoints: NDArray[np.float64], directions: NDArray[np.float64], soc: float
 ) -> NDArray[np.float64]:
     """Energies at pairs of a k-point and a direction, (n, nb), eV."""
-    states = [_state(h, direction) for direction in directions]
+    theta, phi = angles(directions)
+    states = [SpinState(soc, t, p) for t, p in zip(theta, phi, strict=True)]
     distinct, place = np.unique(kpoints.round(12), axis=0, return_inverse=True)
-    matrices = orthonormal_matrices(BlochSum(h, "cpu"), distinct)
+    matrices = orthonormal_matrices(bloch, distinct)
 
     def solve(index: int) -> NDArray[np.float64]:
         at = slice(int(place[index]), int(place[index]) + 1)
@@ -223,11 +236,3 @@ def _energies(
         return np.linalg.eigvalsh(matrix.numpy())[0]
 
     return np.stack(map_chunks(solve, range(len(states))))
-
-
-def _state(h: Hamiltonian, direction: NDArray[np.float64]) -> SpinState:
-    theta, phi = angles(direction)
-    assert h.spin_orbit is not None
-    largest = float(np.abs(h.spin_orbit).max())
-    soc = min(100.0, max(1.0, 0.3 / largest)) if largest > 0 else 1.0
-    return SpinState(soc=soc, theta=float(theta), phi=float(phi))
