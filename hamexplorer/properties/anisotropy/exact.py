@@ -25,7 +25,7 @@ from hamexplorer.properties.mesh import KMesh
 from hamexplorer.properties.parallel import single_threaded_blas, worker_count
 from hamexplorer.properties.solver import BandSolver
 
-__all__ = ["exact_anisotropy"]
+__all__ = ["exact_anisotropy", "exact_classes", "kpoint_blocks"]
 
 _STEP = 0.5
 """Seconds of work between two reports, roughly."""
@@ -54,13 +54,13 @@ def exact_anisotropy(
     group = magnetic_symmetry(h, shape) if symmetry else trivial_symmetry(shape)
     found = time.perf_counter()
     with single_threaded_blas():
-        classes = _energies(h, directions, state, group, monitor)
+        classes = exact_classes(h, directions, state, group, monitor)
     solved = time.perf_counter()
     timings = {"symmetry": found - began, "diagonalisation": solved - found}
     return assemble(h, directions, group, classes, state, kt, "exact", timings=timings, by_k=by_k)
 
 
-def _energies(
+def exact_classes(
     h: Hamiltonian,
     directions: Directions,
     state: SpinState,
@@ -89,7 +89,7 @@ def _energies(
             for place in places
         ]
         parts: list[list[NDArray[np.float64]]] = [[] for _ in places]
-        for block in _blocks(kpoints[reduction.representatives], h.basis.n_orbitals):
+        for block in kpoint_blocks(kpoints[reduction.representatives], h.basis.n_orbitals):
             monitor.report("Diagonalisation", 0.05 + 0.95 * done / total)
             solver = BandSolver(h, block)
             for part, turned in zip(parts, states, strict=True):
@@ -101,7 +101,7 @@ def _energies(
     return [found[place] for place in range(len(first))]
 
 
-def _blocks(kpoints: NDArray[np.float64], n_orbitals: int) -> Sequence[NDArray[np.float64]]:
+def kpoint_blocks(kpoints: NDArray[np.float64], n_orbitals: int) -> Sequence[NDArray[np.float64]]:
     """K-points in parts that take about ``_STEP`` seconds each."""
     per_k = 2.5e-3 * (n_orbitals / 52) ** 3 + 2e-4
     size = max(worker_count(), int(_STEP * worker_count() / per_k))

@@ -160,7 +160,7 @@ class SecondVariation:
         state = SpinState(soc=soc, exchange=self.exchange)
         began = time.perf_counter()
         with single_threaded_blas():
-            classes = self._classes(directions, state.soc, monitor or Monitor())
+            classes = self.classes(directions, state.soc, monitor or Monitor())
         return assemble(
             self.hamiltonian,
             directions,
@@ -270,7 +270,8 @@ class SecondVariation:
 
     # --- directions -------------------------------------------------------------------------
 
-    def _classes(self, directions: Directions, soc: float, monitor: Monitor) -> list[ClassEnergies]:
+    def classes(self, directions: Directions, soc: float, monitor: Monitor) -> list[ClassEnergies]:
+        """Energies of one direction of every class, as :func:`assemble` takes them."""
         first, _, _ = self.symmetry.classes(directions.vectors)
         points = [self._points(directions, index) for index in first]
         levels, constant = self._solve(_Points.joined(points), soc, monitor)

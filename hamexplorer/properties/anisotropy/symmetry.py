@@ -27,6 +27,8 @@ from hamexplorer.structures.spglib_cell import SYMPREC, call_spglib, spglib_cell
 
 __all__ = ["MagneticSymmetry", "MeshReduction", "magnetic_symmetry", "trivial_symmetry"]
 
+_Operations = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]
+
 _TOLERANCE = 1e-4
 """eV. The engine's blocks have the crystal's symmetry to about 1e-5 eV."""
 _PART = 0.02
@@ -63,12 +65,15 @@ class MagneticSymmetry:
         mesh: divisions.
         k: K, (ng, 3, 3), integers that act on fractional k; the identity comes first.
         n: N, (ng, 3, 3), Cartesian, acting on the direction.
+        keeps_sites: (ng,), whether every site is mapped onto itself or a lattice translate, so
+            that quantities of single sites have this symmetry, too.
         images: (ng, n₁n₂n₃), index of K k for every point k of the mesh.
     """
 
     mesh: tuple[int, int, int]
     k: NDArray[np.int64]
     n: NDArray[np.float64]
+    keeps_sites: NDArray[np.bool_]
     images: NDArray[np.int64]
 
     @property
@@ -124,7 +129,7 @@ class MagneticSymmetry:
 
 def trivial_symmetry(mesh: tuple[int, int, int]) -> MagneticSymmetry:
     """The identity alone: nothing is reduced."""
-    return _on_mesh(mesh, np.eye(3, dtype=np.int64)[None], np.eye(3)[None])
+    return _on_mesh(mesh, np.eye(3, dtype=np.int64)[None], np.eye(3)[None], np.array([True]))
 
 
 def magnetic_symmetry(
@@ -142,11 +147,13 @@ def magnetic_symmetry(
         return trivial_symmetry(mesh)
     group = _on_mesh(mesh, *_candidates(h))
     kept = _verified(bloch or BlochSum(h, "cpu"), group)
-    return _on_mesh(mesh, *_with_time_reversal(group.k[kept], group.n[kept]))
+    return _on_mesh(
+        mesh, *_with_time_reversal(group.k[kept], group.n[kept], group.keeps_sites[kept])
+    )
 
 
-def _candidates(h: Hamiltonian) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(K, N) of every point operation, with n and −n; the identity first.
+def _candidates(h: Hamiltonian) -> _Operations:
+    """(K, N, keeps sites) of every point operation, with n and −n; the identity first.
 
     Time reversal, which always holds for a collinear field, and its products need no test: with
     inversion in the point group, g with −n is −g with n times Θ.
@@ -157,47 +164,68 @@ def _candidates(h: Hamiltonian) -> tuple[NDArray[np.int64], NDArray[np.float64]]
         spglib_cell(h.structure, magnetic=False),
         symprec=SYMPREC,
     )
-    rotations = np.unique(np.asarray(found["rotations"], dtype=np.int64), axis=0)
+    all_rotations = np.asarray(found["rotations"], dtype=np.int64)
+    translations = np.asarray(found["translations"], dtype=float)
+    rotations = np.unique(all_rotations, axis=0)
     identity = np.eye(3, dtype=np.int64)
     others = [w for w in rotations if not np.array_equal(w, identity)]
     inversion = any(np.array_equal(w, -identity) for w in rotations)
     cell = h.structure.lattice.matrix.T
-    k, n = [], []
+    k, n, keeps = [], [], []
     for w in [identity, *others]:
         on_k = np.rint(np.linalg.inv(w).T).astype(np.int64)
         cartesian = cell @ w @ np.linalg.inv(cell)
         axial = np.linalg.det(cartesian) * cartesian
-        k.append(on_k)
-        n.append(axial)
-        if not inversion:
+        shifts = translations[(all_rotations == w).all(axis=(1, 2))]
+        kept = np.array_equal(w, identity) or _keeps_sites(h, w, shifts)
+        for sign in (1,) if inversion else (1, -1):
             k.append(on_k)
-            n.append(-axial)
-    return np.array(k), np.array(n)
+            n.append(sign * axial)
+            keeps.append(kept)
+    return np.array(k), np.array(n), np.array(keeps)
+
+
+def _keeps_sites(h: Hamiltonian, w: NDArray[np.int64], shifts: NDArray[np.float64]) -> bool:
+    """Whether x → W x + t maps every site onto itself modulo the lattice.
+
+    In a cell that is not primitive several t go with one W, and which of them the field follows
+    is not known: then no.
+    """
+    if len(shifts) != 1:
+        return False
+    sites = h.structure.frac_coords
+    apart = sites @ w.T + shifts[0] - sites
+    apart -= np.rint(apart)
+    distance = np.linalg.norm(apart @ h.structure.lattice.matrix, axis=1)
+    return bool((distance < 10 * SYMPREC).all())
 
 
 def _with_time_reversal(
-    k: NDArray[np.int64], n: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    k: NDArray[np.int64], n: NDArray[np.float64], keeps: NDArray[np.bool_]
+) -> _Operations:
     """The operations and their products with Θ, each once, in the order of first appearance."""
-    k, n = np.concatenate([k, -k]), np.concatenate([n, -n])
+    k, n, keeps = np.concatenate([k, -k]), np.concatenate([n, -n]), np.tile(keeps, 2)
     name = np.concatenate([k.reshape(-1, 9), n.reshape(-1, 9).round(6) + 0.0], axis=1)
     first = np.sort(np.unique(name, axis=0, return_index=True)[1])
-    return k[first], n[first]
+    return k[first], n[first], keeps[first]
 
 
 def _on_mesh(
-    mesh: tuple[int, int, int], k: NDArray[np.int64], n: NDArray[np.float64]
+    mesh: tuple[int, int, int],
+    k: NDArray[np.int64],
+    n: NDArray[np.float64],
+    keeps: NDArray[np.bool_],
 ) -> MagneticSymmetry:
     """Only those operations that map the mesh onto itself."""
     shape = np.array(mesh)
     # K k is on the mesh for all k if n_a K_ab / n_b are integers
     scaled = k * shape[None, :, None] / shape[None, None, :]
     fits = np.abs(scaled - np.rint(scaled)).max(axis=(1, 2)) < 1e-9
-    k, n, scaled = k[fits], n[fits], np.rint(scaled[fits]).astype(np.int64)
+    k, n, keeps, scaled = k[fits], n[fits], keeps[fits], np.rint(scaled[fits]).astype(np.int64)
     points = np.stack(np.unravel_index(np.arange(int(np.prod(shape))), mesh), axis=1)
     moved = np.einsum("oab,kb->oka", scaled, points) % shape
     images = np.ravel_multi_index(tuple(np.moveaxis(moved, 2, 0)), mesh)
-    return MagneticSymmetry(mesh, k, n, images)
+    return MagneticSymmetry(mesh, k, n, keeps, images)
 
 
 def _verified(bloch: BlochSum, group: MagneticSymmetry) -> NDArray[np.intp]:
