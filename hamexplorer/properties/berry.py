@@ -30,10 +30,10 @@ from hamexplorer.properties.solver import BandSolver, BandStates
 from hamexplorer.properties.weights import DEGENERACY, degenerate_mean, spin_expectation
 from hamexplorer.units import HBAR2_OVER_ME
 
-__all__ = ["BandGeometry", "band_geometry", "plane_axes"]
+__all__ = ["BandGeometry", "band_geometry", "interband_velocity", "plane_axes"]
 
 _BLOCK_BYTES = 2.5e8
-_CHUNK = 8
+_CHUNK_BYTES = 1e7
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +231,9 @@ class _Task:
 
     def solve(self, states: BandStates) -> _Part:
         nk = len(states.kpoints)
-        size = _CHUNK if self.device.type == "cpu" else nk
+        size = nk
+        if self.device.type == "cpu":
+            size = max(1, int(_CHUNK_BYTES / (96.0 * states.energies.shape[1] ** 2)))
         slices = [slice(start, start + size) for start in range(0, nk, size)]
         solved = map_chunks(lambda part: self._chunk(states, part), slices)
         curvature, moment, occupied, polarisation, strength = (
@@ -272,6 +274,28 @@ class _Task:
         return tuple(None if value is None else value.cpu().numpy() for value in results)
 
 
+def interband_velocity(
+    derivative: BlochDerivative,
+    axis: int,
+    energies: torch.Tensor,
+    c: torch.Tensor,
+    rows: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """v_nm along direction ``axis`` of ``derivative``, eV Å, (nk, n_rows, nb); see the module.
+
+    ``energies`` (nk, nb) and ``c`` (nk, 2n, nb) are the states; n runs over ``rows``, default all.
+    """
+    left = c if rows is None else c[:, :, rows]
+    own = (energies if rows is None else energies[:, rows])[..., None]
+    moved = _between(left, derivative.overlap[:, axis], c)
+    velocity = (derivative.hamiltonian[:, axis] @ left).mH @ c
+    velocity = velocity - 0.5 * (energies[:, None] + own) * moved
+    if derivative.position is not None:
+        centred = _between(left, derivative.position[:, axis], c)
+        velocity = velocity - 1j * (energies[:, None] - own) * centred
+    return velocity
+
+
 class _Elements:
     """Matrix elements between the states ``rows`` and all states, at some k-points."""
 
@@ -282,33 +306,17 @@ class _Elements:
         c: torch.Tensor,
         rows: torch.Tensor,
     ) -> None:
-        self.energies, self.rows = energies, rows
+        self.rows = rows
+        self.gap = energies[:, None] - energies[:, rows, None]  # E_m − E_n
+        self.velocity = [interband_velocity(derivative, a, energies, c, rows) for a in range(2)]
         left = c[:, :, rows]
-        own = energies[:, rows, None]
-        self.gap = energies[:, None] - own  # E_m − E_n
-        self.velocity: list[torch.Tensor] = []
-        self._connection: list[torch.Tensor] = []  # (A_a)_mn of the basis, as rows n, columns m
-        position = derivative.position
-        for a in range(2):
-            moved = _between(left, derivative.overlap[:, a], c)
-            velocity = (derivative.hamiltonian[:, a] @ left).mH @ c
-            velocity = velocity - 0.5 * (energies[:, None] + own) * moved
-            basis = 0.5j * moved.conj()
-            if position is not None:
-                centred = _between(left, position[:, a], c)
-                velocity = velocity - 1j * self.gap * centred
-                basis = basis + centred.conj()
-            self.velocity.append(velocity)
-            self._connection.append(basis)
-        self._curl = None
-        if derivative.position_curl is not None:
-            self._curl = _expectation(left, derivative.position_curl)
+        self._basis_curvature = _basis_curvature(derivative, left, c)
 
     def geometry(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Ω (nk, n_rows), Å², and m, µB."""
         inverse = torch.where(self.gap.abs() > DEGENERACY, 1 / self.gap, 0.0)
         product = (self.velocity[0] * self.velocity[1].conj()).imag
-        curvature = -2 * (product * inverse**2).sum(-1) + self._basis_curvature()
+        curvature = -2 * (product * inverse**2).sum(-1) + self._basis_curvature
         moment = 2 / HBAR2_OVER_ME * (product * inverse).sum(-1)
         return curvature, moment
 
@@ -318,19 +326,29 @@ class _Elements:
         gap = self.gap[:, :, n:]
         product = (self.velocity[0] * self.velocity[1].conj()).imag[:, :, n:]
         inverse = torch.where(gap.abs() > DEGENERACY, 1 / gap, 0.0)
-        return (-2 * (product * inverse**2).sum(-1) + self._basis_curvature()).sum(-1)
-
-    def _basis_curvature(self) -> torch.Tensor:
-        """F_nn, Å²."""
-        first, second = self._connection
-        result = 2 * (first.conj() * second).imag.sum(-1)
-        return result if self._curl is None else result + self._curl
+        return (-2 * (product * inverse**2).sum(-1) + self._basis_curvature).sum(-1)
 
     def circular(self, valence: torch.Tensor, conduction: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Σ |P₊|² and Σ |P₋|² of the transitions, (nk,), (eV Å)²."""
         x, y = (v[:, valence][:, :, conduction].conj() for v in self.velocity)
         plus, minus = (x + 1j * y).abs() ** 2, (x - 1j * y).abs() ** 2
         return plus.sum((-1, -2)), minus.sum((-1, -2))
+
+
+def _basis_curvature(
+    derivative: BlochDerivative, left: torch.Tensor, c: torch.Tensor
+) -> torch.Tensor:
+    """F_nn of the states ``left``, Å², (nk, n_rows); S⁻¹ = Σ_m c_m c_m†."""
+    connection = []
+    for a in range(2):
+        basis = 0.5j * _between(left, derivative.overlap[:, a], c).conj()  # (A_a)_mn
+        if derivative.position is not None:
+            basis = basis + _between(left, derivative.position[:, a], c).conj()
+        connection.append(basis)
+    result = 2 * (connection[0].conj() * connection[1]).imag.sum(-1)
+    if derivative.position_curl is not None:
+        result = result + _expectation(left, derivative.position_curl)
+    return result
 
 
 def _between(left: torch.Tensor, operator: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
