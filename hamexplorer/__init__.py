@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hamexplorer.api import (
+        AnisotropyView,
         BandsView,
         DosView,
         Explorer,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         gallery,
         gap,
         load,
+        mae,
         open,
         save,
     )
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AnisotropyView",
     "BandsView",
     "DosView",
     "Explorer",
@@ -46,6 +49,7 @@ __all__ = [
     "gallery",
     "gap",
     "load",
+    "mae",
     "open",
     "save",
 ]

@@ -14,13 +14,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
 from ase import Atoms
+from numpy.typing import ArrayLike
 from pymatgen.core import Structure
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.files import checked_output, written
 from hamexplorer.hamiltonian import Hamiltonian, SpinState, save_hamiltonian
 from hamexplorer.progress import Monitor
+from hamexplorer.properties.anisotropy import Directions, magnetic_anisotropy
 from hamexplorer.properties.bands import BandStructure, band_structure, bands_on_mesh
 from hamexplorer.properties.dos import density_of_states
 from hamexplorer.properties.gap import Gap
@@ -31,7 +34,7 @@ from hamexplorer.sources import compute as compute_hamiltonian
 from hamexplorer.structures.gallery import entries, load_gallery
 from hamexplorer.structures.kpath import KPath, path_from_text, standard_path
 from hamexplorer.structures.load import load_structure
-from hamexplorer.views import BandsView, DosView
+from hamexplorer.views import AnisotropyView, BandsView, DosView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from hamexplorer.app.notebook import Explorer
 
 __all__ = [
+    "AnisotropyView",
     "BandsView",
     "DosView",
     "Explorer",
@@ -51,6 +55,7 @@ __all__ = [
     "gallery",
     "gap",
     "load",
+    "mae",
     "open",
     "save",
 ]
@@ -221,6 +226,62 @@ def gap(
     hamiltonian, state = _hamiltonian(h), SpinState(soc, theta, phi, exchange)
     on_mesh = bands_on_mesh(hamiltonian, mesh, state)
     return gap_of(_band_structure(hamiltonian, state), on_mesh)
+
+
+def mae(
+    h: Hamiltonian | Crystal,
+    theta: ArrayLike = (0.0, 90.0),
+    phi: ArrayLike = 0.0,
+    *,
+    soc: float = 1.0,
+    exchange: float = 1.0,
+    mesh: tuple[int, int, int] | None = None,
+    smearing: float = 0.1,
+    method: Literal["exact", "fast"] = "exact",
+    by_k: bool = False,
+    monitor: Monitor | None = None,
+) -> AnisotropyView:
+    """Energy against the direction of the magnetisation, by the force theorem.
+
+    The view has ``.mae_meV`` (last direction minus first), ``.constants()``, ``.plot()``,
+    ``.to_dataframe()`` and ``.save(path)``.
+
+    Args:
+        h: a magnetic Hamiltonian with spin-orbit part; a crystal is computed first.
+        theta: polar angles from z, degrees; broadcast with ``phi``.
+        phi: azimuths from x, degrees.
+        soc: spin-orbit strength λ.
+        exchange: factor on the exchange field.
+        mesh: divisions of the k mesh; default: spacing 0.25 1/Å. Converge it.
+        smearing: kT of the occupations, eV.
+        method: ``exact``, or ``fast``: second variation, with an estimate of its error.
+        by_k: also give every k-point's part.
+        monitor: told the progress; can cancel.
+
+    Raises:
+        SettingsError: not magnetic, no spin-orbit part, or a parameter out of range.
+    """
+    if method not in ("exact", "fast"):
+        raise SettingsError(f"method is 'exact' or 'fast', not {method!r}.")
+    try:
+        thetas, phis = np.broadcast_arrays(np.atleast_1d(theta), np.atleast_1d(phi))
+    except ValueError as error:
+        raise SettingsError("theta and phi must be of the same length, or one of them one.") from (
+            error
+        )
+    hamiltonian = _hamiltonian(h)
+    result = magnetic_anisotropy(
+        hamiltonian,
+        Directions(thetas, phis),
+        mesh,
+        smearing,
+        soc,
+        exchange,
+        "exact" if method == "exact" else "second variation",
+        monitor,
+        by_k,
+    )
+    return AnisotropyView(result, hamiltonian.structure)
 
 
 def save(h: Hamiltonian, path: str | Path) -> None:

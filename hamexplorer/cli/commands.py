@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hamexplorer.cli import app_command, bands, cache, compute, gallery, info
+from hamexplorer.cli import app_command, bands, cache, compute, gallery, info, mae, valley
 
 __all__ = ["application"]
 
@@ -40,6 +40,8 @@ def _root(
 application.command("app")(app_command.app)
 application.command("compute")(compute.compute)
 application.command("bands")(bands.bands)
+application.command("valley")(valley.valley)
+application.command("mae")(mae.mae)
 application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
 application.add_typer(cache.application, name="cache")

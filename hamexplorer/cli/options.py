@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
 from hamexplorer.errors import SettingsError
 
-__all__ = ["Calculation", "Json", "Quiet", "numbers", "with_calculation"]
+__all__ = [
+    "Calculation",
+    "Json",
+    "Quiet",
+    "calculation_options",
+    "numbers",
+    "with_calculation",
+]
 
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout, no progress: for scripts.")
@@ -36,7 +44,7 @@ class Calculation:
     basis: Annotated[str | None, _option("--basis", help="Name of the Gaussian basis.")] = None
     kmesh: Annotated[
         str | None,
-        _option("--kmesh", metavar="N,N,N", help="Γ-centred mesh of the SCF; 6,6,1."),
+        _option("--kmesh", metavar="N N N", help="Γ-centred mesh of the SCF; 6 6 1."),
     ] = None
     kspacing: Annotated[
         float | None, _option("--kspacing", help="Largest distance of mesh points, 1/Å.")
@@ -93,50 +101,71 @@ class Calculation:
         return {name: value for name, value in given.items() if value is not None}
 
 
-def with_calculation(command: Callable[..., None]) -> Callable[..., None]:
-    """Give ``command`` the options of :class:`Calculation` in place of its last parameter.
+def calculation_options(
+    *, apart: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of :class:`Calculation` in place of its last parameter.
 
-    ``command`` takes keyword arguments and one named ``calculation``.
+    The command takes keyword arguments and one named ``calculation``. Fields named in ``apart``,
+    whose names the command needs for itself, are offered as ``--scf-NAME``.
     """
     hints = get_type_hints(Calculation, include_extras=True)
-    own = inspect.signature(command, eval_str=True).parameters
-    names = [field.name for field in fields(Calculation)]
+    # the parameter's name by the field's
+    names = {f.name: f"scf_{f.name}" if f.name in apart else f.name for f in fields(Calculation)}
     options = [
         inspect.Parameter(
-            field.name,
+            names[field.name],
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
+            annotation=_apart(hints[field.name]) if field.name in apart else hints[field.name],
         )
         for field in fields(Calculation)
     ]
 
-    @wraps(command)
-    def wrapped(**given: Any) -> None:
-        calculation = Calculation(**{name: given.pop(name) for name in names})
-        command(**given, calculation=calculation)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
 
-    kept = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in own.items()
-        if name != "calculation"
-    ]
-    signature = inspect.Signature([*kept, *options])
-    wrapped.__signature__ = signature  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
-    del wrapped.__wrapped__  # typer would look behind it
-    return wrapped
+        @wraps(command)
+        def wrapped(**given: Any) -> None:
+            calculation = Calculation(**{field: given.pop(name) for field, name in names.items()})
+            command(**given, calculation=calculation)
+
+        kept = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, parameter in own.items()
+            if name != "calculation"
+        ]
+        signature = inspect.Signature([*kept, *options])
+        wrapped.__signature__ = signature  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+        del wrapped.__wrapped__  # typer would look behind it
+        return wrapped
+
+    return decorate
+
+
+def with_calculation(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` all options of :class:`Calculation`; see :func:`calculation_options`."""
+    return calculation_options()(command)
+
+
+def _apart(hint: Any) -> Any:
+    """The same option under ``--scf-NAME``."""
+    kind, option = get_args(hint)
+    renamed = copy(option)
+    renamed.param_decls = tuple(f"--scf-{name.removeprefix('--')}" for name in option.param_decls)
+    return Annotated[kind, renamed]
 
 
 def numbers(
     text: str, option: str, count: int, kind: Callable[[str], Any], example: str
 ) -> tuple[Any, ...]:
-    """``count`` numbers from ``text``, parted by commas (or ``x``).
+    """``count`` numbers from ``text``, parted by commas (or ``x``, or blanks).
 
     Raises:
         SettingsError: naming the option, what was given, and an example.
     """
-    parts = text.replace("x", ",").split(",")
+    parts = text.replace("x", ",").replace(" ", ",").split(",")
     try:
         values = tuple(kind(part) for part in parts)
     except ValueError:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hamexplorer.hamiltonian import Hamiltonian
+    from hamexplorer.properties.anisotropy import AnisotropyConstants, AnisotropyEnergy
     from hamexplorer.properties.bands import BandStructure
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "bands_table",
     "hamiltonian_data",
     "hamiltonian_table",
+    "mae_data",
+    "mae_table",
     "show",
     "structure_data",
     "structure_table",
@@ -169,6 +172,108 @@ def bands_table(data: Mapping[str, Any]) -> Table:
         )
         for point in data["splittings_meV"]
     ]
+    return _table(rows)
+
+
+def mae_data(
+    h: Hamiltonian, result: AnisotropyEnergy, constants: AnisotropyConstants | None
+) -> dict[str, Any]:
+    """Anisotropy, energies, constants, settings and where the Hamiltonian came from."""
+    several = len(result.directions) > 1
+    mae = result.mae_meV if several else None
+    units = result.units(mae) if mae is not None else {}
+    fitted = None
+    if constants is not None:
+        fitted = {
+            "form": constants.form,
+            "constants_meV": dict(zip(constants.names, constants.values.tolist(), strict=True)),
+            "errors_meV": dict(zip(constants.names, constants.errors.tolist(), strict=True)),
+            "terms": dict(zip(constants.names, constants.terms, strict=True)),
+            "undetermined": constants.undetermined,
+            "residual_meV": constants.residual_meV,
+            "easy": constants.easy,
+            "easy_axis": constants.easy_axis,
+            "crystal_axes": constants.frame,
+        }
+    return {
+        "formula": result.title,
+        "mae_meV": mae,
+        "mae_meV_per_atom": units.get("meV_per_atom"),
+        "mae_ueV_per_atom": units.get("ueV_per_atom"),
+        "mae_MJ_per_m3": units.get("MJ_per_m3"),
+        "theta_deg": result.directions.theta,
+        "phi_deg": result.directions.phi,
+        "energies_eV": result.energies,
+        "relative_meV": result.relative_meV,
+        "fermi_eV": result.fermi,
+        "fit": fitted,
+        "settings": {
+            "kmesh": result.mesh,
+            "smearing_eV": result.smearing,
+            "soc": result.state.soc,
+            "exchange": result.state.exchange,
+            "method": result.method,
+            "window_eV": result.window,
+            "window_error_meV": result.window_error,
+            "n_electrons": result.n_electrons,
+            "n_kpoints_computed": result.n_kpoints,
+            "n_symmetry_operations": result.n_operations,
+        },
+        "n_sites": result.n_sites,
+        "volume_A3": result.volume,
+        "timings_s": dict(result.timings),
+        "provenance": {
+            "source": h.provenance.source,
+            "title": h.provenance.title,
+            "settings": dict(h.provenance.settings),
+            "structure_hash": h.provenance.structure_hash,
+            "versions": dict(h.provenance.versions),
+        },
+    }
+
+
+def mae_table(
+    h: Hamiltonian, result: AnisotropyEnergy, constants: AnisotropyConstants | None
+) -> Table:
+    """The same for people."""
+    mesh = "×".join(str(n) for n in result.mesh)
+    rows = [("source", h.provenance.title)]
+    if len(result.directions) > 1:
+        units = result.units(result.mae_meV)
+        first, last = (
+            f"(θ {result.directions.theta[i]:g}°, φ {result.directions.phi[i]:g}°)" for i in (0, -1)
+        )
+        rows += [
+            (
+                "anisotropy",
+                f"{result.mae_meV:.4f} meV per cell, {units['ueV_per_atom']:.1f} µeV per atom, "
+                f"{units['MJ_per_m3']:.4f} MJ/m³",
+            ),
+            ("which is", f"E{last} − E{first}"),
+        ]
+    if constants is not None:
+        rows += [
+            (
+                name,
+                f"{value:.4f} meV"
+                + ("" if error != error else f" ± {error:.4f}")
+                + f"  ({term}, {constants.form})",
+            )
+            for name, value, error, term in zip(
+                constants.names, constants.values, constants.errors, constants.terms, strict=True
+            )
+        ]
+        theta, phi = constants.easy_angles
+        rows.append((f"easy {constants.easy}", f"through θ {theta:.1f}°, φ {phi:.1f}°"))
+    rows.append(
+        (
+            "computed",
+            f"{result.method}, {mesh} k-points ({result.n_kpoints} by symmetry), "
+            f"kT = {result.smearing:g} eV, λ = {result.state.soc:g}",
+        )
+    )
+    if result.window_error is not None:
+        rows.append(("window error", f"about {result.window_error:.3f} meV"))
     return _table(rows)
 
 

@@ -11,6 +11,7 @@ from hamexplorer.errors import SettingsError
 __all__ = ["chemical_potential", "free_energy", "grand_potential"]
 
 _ENOUGH = 1e-13
+_WHOLE = 1e-6
 
 
 def grand_potential(
@@ -36,8 +37,8 @@ def chemical_potential(
 ) -> float:
     """The μ at which Σ_k w_k Σ_b f((ε_kb − μ)/kT) = ``n_electrons``, f Fermi–Dirac, eV.
 
-    Newton's method, kept inside a bracket. In a gap much wider than kT any level gives the
-    number; the one that is met first is returned, and the free energy does not depend on it.
+    Newton's method, kept inside a bracket, from the middle of the gap where there is one: in a
+    gap much wider than kT any level gives the number of electrons.
 
     Raises:
         SettingsError: the bands are empty or full: nothing depends on a level.
@@ -48,7 +49,9 @@ def chemical_potential(
             "and their energy does not depend on the direction of the magnetisation."
         )
     low, high = energies.min() - 60 * smearing, energies.max() + 60 * smearing
-    level = guess if guess is not None and low < guess < high else (low + high) / 2
+    level = _gap_middle(energies, n_electrons)
+    if level is None:
+        level = guess if guess is not None and low < guess < high else (low + high) / 2
     for _ in range(200):
         filled = expit((level - energies) / smearing)
         by_k = filled.sum(axis=1)
@@ -60,6 +63,16 @@ def chemical_potential(
         step = level - excess / slope if slope > 1e-12 else low - 1.0
         level = step if low < step < high else (low + high) / 2
     return float(level)
+
+
+def _gap_middle(energies: NDArray[np.float64], n_electrons: float) -> float | None:
+    """Middle of the gap above as many bands as there are electrons; None if there is none."""
+    bands = round(n_electrons)
+    if abs(n_electrons - bands) > _WHOLE:
+        return None
+    ordered = np.sort(energies, axis=1)
+    top, bottom = ordered[:, bands - 1].max(), ordered[:, bands].min()
+    return float((top + bottom) / 2) if bottom > top else None
 
 
 def free_energy(
