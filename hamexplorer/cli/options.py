@@ -153,7 +153,8 @@ def _apart(hint: Any) -> Any:
     """The same option under ``--scf-NAME``."""
     kind, option = get_args(hint)
     renamed = copy(option)
-    renamed.param_decls = tuple(f"--scf-{name.removeprefix('--')}" for name in option.param_decls)
+    # typer keeps the first name of an annotated option in the place of its default
+    renamed.default = f"--scf-{option.default.removeprefix('--')}"
     return Annotated[kind, renamed]
 
 
