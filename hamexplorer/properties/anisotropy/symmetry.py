@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian, SpinState, spinor_matrix
 from hamexplorer.properties.anisotropy.directions import angles
 from hamexplorer.properties.anisotropy.orthonormal import orthonormal_matrices
-from hamexplorer.properties.parallel import map_chunks
+from hamexplorer.properties.parallel import map_chunks, worker_count
 from hamexplorer.structures.spglib_cell import SYMPREC, call_spglib, spglib_cell
 
 __all__ = ["MagneticSymmetry", "MeshReduction", "magnetic_symmetry", "trivial_symmetry"]
@@ -253,14 +253,20 @@ def _energies(
     theta, phi = angles(directions)
     states = [SpinState(soc, t, p) for t, p in zip(theta, phi, strict=True)]
     distinct, place = np.unique(kpoints.round(12), axis=0, return_inverse=True)
-    matrices = orthonormal_matrices(bloch, distinct)
+    levels = np.empty((len(states), 2 * bloch.hamiltonian.basis.n_orbitals))
 
-    def solve(index: int) -> NDArray[np.float64]:
-        at = slice(int(place[index]), int(place[index]) + 1)
+    def solve(points: NDArray[np.intp]) -> None:
+        matrices = orthonormal_matrices(bloch, distinct[points])
         exchange, spin_orbit = matrices.exchange, matrices.spin_orbit
         assert exchange is not None
         assert spin_orbit is not None
-        matrix = spinor_matrix(matrices.scalar[at], exchange[at], spin_orbit[at], states[index])
-        return np.linalg.eigvalsh(matrix.numpy())[0]
+        for index, point in enumerate(points):
+            at = slice(index, index + 1)
+            for wanted in np.flatnonzero(place == point):
+                matrix = spinor_matrix(
+                    matrices.scalar[at], exchange[at], spin_orbit[at], states[wanted]
+                )
+                levels[wanted] = np.linalg.eigvalsh(matrix.numpy()[0])
 
-    return np.stack(map_chunks(solve, range(len(states))))
+    map_chunks(solve, np.array_split(np.arange(len(distinct)), min(len(distinct), worker_count())))
+    return levels
