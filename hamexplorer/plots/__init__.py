@@ -11,8 +11,10 @@ from hamexplorer.plots.blocks import (
 )
 from hamexplorer.plots.dos import LiveDosPlot, dos_plot
 from hamexplorer.plots.live_bands import LiveBandPlot
+from hamexplorer.plots.live_valley import LiveSplittingPlot, LiveZonePlot
 from hamexplorer.plots.show import show
 from hamexplorer.plots.static import band_figure, save_bands
+from hamexplorer.plots.valley import valley_map_plot, valley_splitting_plot
 
 __all__ = [
     "BlockImage",
@@ -20,6 +22,8 @@ __all__ = [
     "LiveBlockPlot",
     "LiveDecayPlot",
     "LiveDosPlot",
+    "LiveSplittingPlot",
+    "LiveZonePlot",
     "band_figure",
     "band_plot",
     "block_image",
@@ -28,4 +32,6 @@ __all__ = [
     "dos_plot",
     "save_bands",
     "show",
+    "valley_map_plot",
+    "valley_splitting_plot",
 ]

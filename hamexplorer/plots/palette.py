@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bokeh.palettes import Viridis256
+
 __all__ = [
     "CATEGORIES",
     "COMPONENT_COLOURS",
@@ -14,6 +16,7 @@ __all__ = [
     "SOC_ON",
     "Theme",
     "diverging",
+    "energy_map",
     "group_colours",
     "ramp",
     "sequential",
@@ -112,6 +115,11 @@ def diverging(dark: bool, *, spin_orbit: bool = False) -> list[str]:
 def sequential(dark: bool, *, spin_orbit: bool = False) -> list[str]:
     """Absolute values of matrix elements, from the zero of :func:`diverging` on."""
     return ramp((theme(dark).middle, "#12895f" if spin_orbit else "#d1511a"))
+
+
+def energy_map() -> list[str]:
+    """Energies over a plane: viridis, dark violet for the lowest to yellow."""
+    return list(Viridis256)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

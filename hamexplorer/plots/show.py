@@ -11,7 +11,9 @@ from hamexplorer.errors import SettingsError
 from hamexplorer.plots.bands import band_plot
 from hamexplorer.plots.blocks import BlockImage, block_plot, decay_plot
 from hamexplorer.plots.dos import dos_plot
+from hamexplorer.plots.valley import valley_map_plot, valley_splitting_plot
 from hamexplorer.properties import BandStructure, BlockDecay, DensityOfStates
+from hamexplorer.properties.valley import ValleyMap, ValleySplitting
 
 __all__ = ["show"]
 
@@ -25,7 +27,7 @@ def show(result: Any, **_options: Any) -> hv.core.Dimensioned:
     """
     raise SettingsError(
         f"There is no plot of a {type(result).__name__}; there are plots of BandStructure, "
-        "DensityOfStates, BlockDecay and BlockImage."
+        "DensityOfStates, BlockDecay, BlockImage, ValleyMap and ValleySplitting."
     )
 
 
@@ -33,3 +35,5 @@ show.register(BandStructure, band_plot)
 show.register(DensityOfStates, dos_plot)
 show.register(BlockDecay, decay_plot)
 show.register(BlockImage, block_plot)
+show.register(ValleyMap, valley_map_plot)
+show.register(ValleySplitting, valley_splitting_plot)
