@@ -16,6 +16,7 @@ from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
 
 from hamexplorer.dft.basis_sets import supported_elements
+from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.electrostatics import Electrostatics
 from hamexplorer.dft.estimate import Estimate
 from hamexplorer.dft.grid import PlaneWaveGrid, bloch_orbitals
@@ -29,7 +30,6 @@ from hamexplorer.dft.record import ENGINE_VERSION, provenance
 from hamexplorer.dft.scf import (
     ScfParameters,
     ScfResult,
-    bloch_sum,
     potential_matrix,
     run_scf,
 )

@@ -19,6 +19,7 @@ __all__ = [
     "KMesh",
     "SpaceGroup",
     "compatible_group",
+    "image_atoms",
     "irreducible_mesh",
     "mesh_for_spacing",
     "space_group",
@@ -115,6 +116,18 @@ def compatible_group(group: SpaceGroup, divisions: tuple[int, int, int]) -> Spac
     scaled = group.rotations * mesh[None, None, :] / mesh[None, :, None]
     fits = np.all(np.abs(scaled - np.rint(scaled)) < 1e-9, axis=(1, 2))
     return SpaceGroup(group.rotations[fits], group.translations[fits])
+
+
+def image_atoms(
+    system: CrystalSystem, rotation: NDArray[np.int64], translation: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where an operation takes each atom: the atom (n_atoms,) and its cell (n_atoms, 3)."""
+    moved = system.fractional @ rotation.T + translation
+    difference = moved[:, None] - system.fractional[None]
+    cells = np.rint(difference)
+    error = np.abs((difference - cells) @ system.lattice).max(axis=2)
+    atom = error.argmin(axis=1)
+    return atom, cells[np.arange(system.n_atoms), atom].astype(np.int64)
 
 
 def _spglib_cell(

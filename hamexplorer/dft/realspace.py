@@ -14,7 +14,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from hamexplorer.dft.kpoints import KMesh, SpaceGroup
+from hamexplorer.dft.kpoints import KMesh, SpaceGroup, image_atoms
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.hamiltonian import Pairs
 from hamexplorer.hamiltonian.angular import rotation_matrix
@@ -133,12 +133,7 @@ def _image_pairs(
     translation: NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """Index of the pair that an operation takes each pair to, (n_pairs,)."""
-    moved = system.fractional @ rotation.T + translation
-    difference = moved[:, None] - system.fractional[None]
-    cells = np.rint(difference)
-    error = np.abs((difference - cells) @ system.lattice).max(axis=2)
-    atom = error.argmin(axis=1)
-    shift = cells[np.arange(system.n_atoms), atom].astype(np.int64)
+    atom, shift = image_atoms(system, rotation, translation)
     cell = pairs.cell @ rotation.T + shift[pairs.second] - shift[pairs.first]
     return np.array(
         [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from pymatgen.core import Structure
 
 from hamexplorer.dft.basis_sets import BASIS_SETS, PSEUDOPOTENTIAL
 from hamexplorer.dft.plan import Plan
+from hamexplorer.dft.populations import moment_warnings, symmetrised_populations
 from hamexplorer.dft.scf import ScfResult
 from hamexplorer.provenance import Provenance, package_versions, structure_hash, timestamp
 from hamexplorer.units import HARTREE_EV
@@ -37,13 +37,7 @@ def provenance(
     """The record of a calculation; ``vacuum_step`` in eV (slabs), ``timings`` in s by stage."""
     settings, system = chosen.settings, chosen.system
     spin = "spinless" if system.moments is None else "collinear"
-    warnings = []
-    if (
-        system.moments is not None
-        and abs(result.moment) < 0.05
-        and np.abs(np.sum(system.moments)) > 0.5
-    ):
-        warnings.append("The calculation started magnetic and ended without a moment.")
+    warnings = list(system.warnings)
     results: dict[str, Any] = {
         "energy_eV": float(result.energy * HARTREE_EV),
         "entropy_energy_eV": result.entropy_energy * HARTREE_EV,
@@ -53,8 +47,11 @@ def provenance(
         "history": [[float(h.energy * HARTREE_EV), h.residual, h.moment] for h in result.history],
         "zero_of_energy": "vacuum" if system.vacuum_axis is not None else "average potential",
     }
-    if system.moments is not None:
+    if system.moments is not None and result.populations is not None:
+        up, down = symmetrised_populations(system, chosen.group, result.populations)
         results["moment_muB"] = result.moment
+        results["site_moments_muB"] = (up - down).tolist()
+        warnings += moment_warnings(system, up - down)
     if vacuum_step is not None:
         results["vacuum_step_eV"] = vacuum_step
         if abs(vacuum_step) > 0.01:

@@ -9,24 +9,26 @@ whose error is of second order in ρ_out − ρ_in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.linalg
 import torch
 from numpy.typing import NDArray
 
+from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.electrostatics import Electrostatics
 from hamexplorer.dft.exchange_correlation import exchange_correlation
 from hamexplorer.dft.grid import PlaneWaveGrid, bloch_orbitals
 from hamexplorer.dft.kpoints import DensitySymmetry, KMesh
 from hamexplorer.dft.mixing import PulayMixer
 from hamexplorer.dft.occupations import Occupations, fermi_occupations
+from hamexplorer.dft.populations import mulliken_populations
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import ConvergenceError
 from hamexplorer.hamiltonian import Pairs
 
-__all__ = ["Iteration", "ScfParameters", "ScfResult", "bloch_sum", "potential_matrix", "run_scf"]
+__all__ = ["Iteration", "ScfParameters", "ScfResult", "potential_matrix", "run_scf"]
 
 _PART = 32768
 """Grid points worked on at once."""
@@ -62,7 +64,8 @@ class ScfResult:
     """A converged (or, inside a ConvergenceError, the last) state.
 
     ``potential`` (n_spin, *mesh) is the whole local potential on the grid, Ha; ``levels``
-    (n_spin, nk, nb) Ha; ``energy`` the free energy E − TS, Ha per cell.
+    (n_spin, nk, nb) Ha; ``energy`` the free energy E − TS, Ha per cell; ``populations`` Mulliken's
+    electrons (n_spin, n_atoms), of a converged state only.
     """
 
     energy: float
@@ -73,21 +76,7 @@ class ScfResult:
     potential: torch.Tensor
     moment: float
     history: tuple[Iteration, ...] = field(default_factory=tuple)
-
-
-def bloch_sum(
-    pairs: Pairs, flat: NDArray[np.float64], kpoint: NDArray[np.float64], n: int
-) -> NDArray[np.complex128]:
-    """M(k) = Σ_R e^{2πik·R} M[R] of flat blocks at one k-point, (n, n)."""
-    rows, columns = pairs.element_orbitals
-    phase = np.exp(2j * np.pi * (pairs.cell @ kpoint))[pairs.element_pair]
-    values = flat * phase
-    position = rows * n + columns
-    summed = np.bincount(position, values.real, n * n) + 1j * np.bincount(
-        position, values.imag, n * n
-    )
-    matrix: NDArray[np.complex128] = summed.reshape(n, n)
-    return matrix
+    populations: NDArray[np.float64] | None = None
 
 
 def potential_matrix(
@@ -194,7 +183,10 @@ def run_scf(
             and change < parameters.density_tolerance
             and abs(energy - history[-2].energy) < parameters.energy_tolerance
         ):
-            return state
+            populations = mulliken_populations(
+                system, pairs, overlap, kmesh, vectors, filling.numbers
+            )
+            return replace(state, populations=populations)
         density = mixer.next(density, residual)
     raise ConvergenceError(
         f"The SCF did not converge in {parameters.max_iterations} iterations: the density still "

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from hamexplorer.dft.basis_sets import AtomicShells, atomic_shells, valence_charge
+from hamexplorer.dft.initial_moments import initial_moments
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Basis
@@ -43,6 +44,7 @@ class CrystalSystem:
             layer together, (n_atoms,); zero without vacuum.
         vacuum_axis: index of the non-periodic vector, or None.
         basis_name: registry name of the basis.
+        warnings: what was chosen for the user and must be said.
     """
 
     lattice: NDArray[np.float64]
@@ -53,6 +55,7 @@ class CrystalSystem:
     image_shift: NDArray[np.int64]
     vacuum_axis: int | None
     basis_name: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def n_atoms(self) -> int:
@@ -124,15 +127,17 @@ def crystal_system(structure: Structure, settings: DftSettings) -> CrystalSystem
         # a k mesh that the user gave belongs to the user's cell
         transform = np.rint(minkowski_reduce(lattice)[1]).astype(np.int64)
         lattice = transform @ lattice
+    moments, warnings = initial_moments(structure, settings)
     return CrystalSystem(
         lattice=lattice,
         positions=positions,
         symbols=tuple(site.specie.symbol for site in structure),
-        moments=_moments(structure, settings),
+        moments=moments,
         transform=transform,
         image_shift=image_shift,
         vacuum_axis=vacuum_axis,
         basis_name=settings.basis,
+        warnings=warnings,
     )
 
 
@@ -161,30 +166,3 @@ def _boxed(
     box[axis] = length * normal
     centre = (height.max() + height.min()) / 2
     return box, positions + (length / 2 - centre) * normal, shift
-
-
-def _moments(structure: Structure, settings: DftSettings) -> NDArray[np.float64] | None:
-    if settings.spin == "none":
-        return None
-    given = structure.site_properties.get("magmom")
-    if given is None:
-        if settings.spin == "auto":
-            return None
-        return np.array([_high_spin(site.specie.symbol) for site in structure])
-    moments = np.array([0.0 if m is None else _along_z(m) for m in given])
-    if settings.spin == "auto" and not np.any(np.abs(moments) > 1e-3):
-        return None
-    return moments
-
-
-def _along_z(moment: object) -> float:
-    """A collinear moment; of a vector its length with the sign of its largest component."""
-    vector = np.atleast_1d(np.asarray(getattr(moment, "moment", moment), dtype=float))
-    if len(vector) == 1:
-        return float(vector[0])
-    return float(np.linalg.norm(vector) * np.sign(vector[np.abs(vector).argmax()] or 1.0))
-
-
-def _high_spin(symbol: str) -> float:
-    """Initial moment of a 3d–5d or other element when none is given, µB."""
-    return {"Cr": 3.0, "Mn": 4.0, "Fe": 3.0, "Co": 2.0, "Ni": 1.0, "V": 2.0}.get(symbol, 0.3)

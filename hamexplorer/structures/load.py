@@ -8,7 +8,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 from pymatgen.core import Lattice, Structure
 
@@ -20,6 +19,7 @@ from hamexplorer.errors import (
 )
 from hamexplorer.structures.checks import check_structure
 from hamexplorer.structures.detect import ACCEPTED, detect_format
+from hamexplorer.structures.moments import plain_moments
 from hamexplorer.structures.readers import READERS, from_ase
 from hamexplorer.structures.symmetry import standard_primitive
 
@@ -56,7 +56,7 @@ def load_structure(
 
     The result holds elements without oxidation states, positions as given (not wrapped) and, if
     the source has any, moments in µB as ``site_properties["magmom"]``: numbers if all lie along
-    one line (the sign relative to the first that is not zero), else Cartesian vectors.
+    one line (its largest component counted positive), else Cartesian vectors.
 
     Raises :class:`StructureError` for what is no computable crystal (no such file, no lattice,
     partial occupancy, duplicate atoms, unknown species, several structures),
@@ -195,48 +195,10 @@ def _guarded(read: Any, name: str) -> Structure:
 
 def _plain(structure: Structure, name: str) -> Structure:
     """Cell, elements, positions and moments alone: labels, charges and constraints stay behind."""
-    moments = _moments(structure, name)
+    moments = plain_moments(structure, name)
     return Structure(
         Lattice(structure.lattice.matrix),
         [site.specie.symbol for site in structure],
         structure.frac_coords,
         site_properties=None if moments is None else {"magmom": moments},
     )
-
-
-def _moments(structure: Structure, name: str) -> list[Any] | None:
-    given = structure.site_properties.get("magmom")
-    if given is None:
-        given = [getattr(site.specie, "spin", None) for site in structure]
-    if all(moment is None for moment in given):
-        return None
-    try:
-        values = [_moment(moment) for moment in given]
-    except (TypeError, ValueError) as error:
-        raise StructureError(
-            f"{name}: a magnetic moment is neither a number nor three (µB)."
-        ) from error
-    if not all(np.isfinite(value).all() for value in values):
-        raise StructureError(f"{name}: a magnetic moment is NaN or infinite.")
-    if all(value.ndim == 0 for value in values):
-        return [float(value) for value in values]
-    # A number among vectors is a moment along z, as everywhere in collinear calculations.
-    vectors = np.array([value if value.ndim else [0.0, 0.0, float(value)] for value in values])
-    lengths = np.linalg.norm(vectors, axis=1)
-    if not lengths.any():
-        return [0.0] * len(vectors)
-    leader = vectors[int(np.flatnonzero(lengths > 1e-3 * lengths.max())[0])]
-    along = vectors @ (leader / np.linalg.norm(leader))
-    if np.allclose(np.abs(along), lengths, atol=1e-3 * lengths.max()):
-        return [float(value) for value in along]
-    return [vector.tolist() for vector in vectors]
-
-
-def _moment(moment: Any) -> np.ndarray:
-    """A number or a vector; pymatgen's ``Magmom`` (of an mCIF) holds a Cartesian vector."""
-    if moment is None:
-        return np.array(0.0)
-    value = np.asarray(getattr(moment, "moment", moment), dtype=float)
-    if value.shape not in {(), (3,)}:
-        raise ValueError("shape")
-    return value

@@ -26,7 +26,7 @@ __all__ = ["READERS", "from_ase"]
 
 
 def from_ase(atoms: Atoms, name: str) -> Structure:
-    """Cell, elements, positions and initial moments of an ASE ``Atoms``.
+    """Cell, elements, positions and moments (initial ones, else calculated) of an ASE ``Atoms``.
 
     A cell is needed; ``pbc`` is not asked, every structure here is periodic.
     """
@@ -36,6 +36,9 @@ def from_ase(atoms: Atoms, name: str) -> Structure:
             '(extxyz: Lattice="ax ay az bx by bz cx cy cz" in the second line).'
         )
     moments = atoms.get_initial_magnetic_moments()
+    if not np.any(moments) and atoms.calc is not None:
+        # a column "magmoms" of extxyz is read as a result
+        moments = np.asarray(getattr(atoms.calc, "results", {}).get("magmoms", moments))
     symbols = atoms.get_chemical_symbols()
     if "X" in symbols:
         raise StructureError(

@@ -80,3 +80,39 @@ def eigenvalues(h, kpoint, soc=1.0, **angles):  # type: ignore[no-untyped-def]
         matrices.spinor_overlap()[0].numpy(),
         eigvals_only=True,
     )
+
+
+def spin_levels(h, kpoint):  # type: ignore[no-untyped-def]
+    """Levels of spin up and spin down at one k-point without spin-orbit coupling, eV."""
+    import scipy.linalg
+
+    from hamexplorer.hamiltonian import BlochSum
+
+    matrices = BlochSum(h, "cpu")(np.atleast_2d(kpoint))
+    overlap = matrices.overlap[0].numpy()
+    scalar, exchange = matrices.scalar[0].numpy(), matrices.exchange[0, 0].numpy()
+    return [
+        scipy.linalg.eigh(scalar + sign * exchange, overlap, eigvals_only=True) for sign in (1, -1)
+    ]
+
+
+def interpolation_error(h, state, point, fermi):  # type: ignore[no-untyped-def]
+    """Largest difference within 5 eV of the gap at one k-point, eV."""
+    import scipy.linalg
+
+    from hamexplorer.hamiltonian import BlochSum
+    from hamexplorer.units import HARTREE_EV
+
+    overlap, direct = state.matrices_at(point)
+    matrices = BlochSum(h, "cpu")(point)
+    stored = matrices.scalar[0].numpy()
+    exchange = 0 if matrices.exchange is None else matrices.exchange[0, 0].numpy()
+    worst = 0.0
+    for sign, matrix in zip((1, -1), direct, strict=False):
+        exact = scipy.linalg.eigh(matrix, overlap, eigvals_only=True) * HARTREE_EV
+        ours = scipy.linalg.eigh(
+            stored + sign * exchange, matrices.overlap[0].numpy(), eigvals_only=True
+        )
+        near = np.abs(exact - fermi) < 6.0
+        worst = max(worst, np.abs(exact - ours)[near].max())
+    return worst

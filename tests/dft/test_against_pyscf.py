@@ -10,11 +10,11 @@ from pyscf.pbc import gto
 from pyscf.pbc.gto.pseudo import pp_int
 from pyscf.scf.addons import smearing
 
+from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.engine import ground_state, plan
 from hamexplorer.dft.grid import mesh_for_cutoff
 from hamexplorer.dft.integrals import convention_order, pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks
-from hamexplorer.dft.scf import bloch_sum
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.system import CrystalSystem, crystal_system
 from hamexplorer.hamiltonian import Pairs

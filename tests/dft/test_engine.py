@@ -190,27 +190,8 @@ def test_interpolated_bands_are_the_direct_ones(name):
     fermi = state.result.occupations.fermi * HARTREE_EV
     worst = 0.0
     for point in rng.random((20, 3)) * np.where(chosen.system.periodic, 1.0, 0.0):
-        worst = max(worst, interpolation_error(h, state, point, fermi))
+        worst = max(worst, crystals.interpolation_error(h, state, point, fermi))
     assert worst < 1e-3
-
-
-def interpolation_error(h, state, point, fermi):
-    """Largest difference within 5 eV of the gap at one k-point, eV."""
-    import scipy.linalg
-
-    overlap, direct = state.matrices_at(point)
-    matrices = BlochSum(h, "cpu")(point)
-    stored = matrices.scalar[0].numpy()
-    exchange = 0 if matrices.exchange is None else matrices.exchange[0, 0].numpy()
-    worst = 0.0
-    for sign, matrix in zip((1, -1), direct, strict=False):
-        exact = scipy.linalg.eigh(matrix, overlap, eigvals_only=True) * HARTREE_EV
-        ours = scipy.linalg.eigh(
-            stored + sign * exchange, matrices.overlap[0].numpy(), eigvals_only=True
-        )
-        near = np.abs(exact - fermi) < 6.0
-        worst = max(worst, np.abs(exact - ours)[near].max())
-    return worst
 
 
 @pytest.mark.slow
@@ -221,7 +202,7 @@ def test_interpolated_bands_of_iron_platinum():
     h = engine.hamiltonian_of(structure, state)
     fermi = state.result.occupations.fermi * HARTREE_EV
     rng = np.random.default_rng(12)
-    assert max(interpolation_error(h, state, p, fermi) for p in rng.random((20, 3))) < 1e-3
+    assert max(crystals.interpolation_error(h, state, p, fermi) for p in rng.random((20, 3))) < 1e-3
 
 
 # --- slabs ---------------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from hamexplorer.dft import engine
 from hamexplorer.dft.basis_sets import pyscf_basis
+from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.integrals import (
     convention_order,
     pairs_by_overlap,
     position_blocks,
     two_centre_blocks,
 )
-from hamexplorer.dft.scf import bloch_sum
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.system import crystal_system
 from hamexplorer.hamiltonian import Pairs

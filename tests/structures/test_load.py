@@ -202,6 +202,55 @@ def test_magnetic_cif_collinear_and_not() -> None:
     )
 
 
+def test_magnetic_operations_of_a_cif_turn_the_moments() -> None:
+    # one iron in the list; the centring translation with time reversal (−1) gives the other
+    lines = MCIF.format(second="").splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("Fe2"))
+    operations = """loop_
+_space_group_symop_magn_operation.id
+_space_group_symop_magn_operation.xyz
+1 x,y,z,+1
+loop_
+_space_group_symop_magn_centering.id
+_space_group_symop_magn_centering.xyz
+1 x,y,z,+1
+2 x+1/2,y+1/2,z+1/2,-1
+"""
+    structure = load_structure(f"{text}\n{operations}", filename="a.mcif")
+    assert len(structure) == 2
+    assert structure.site_properties["magmom"] == pytest.approx([2.2, -2.2])
+
+
+def test_the_sign_of_collinear_vectors_is_that_of_their_largest_component() -> None:
+    down = load_structure(MCIF.format(second="0 0 1.1").replace("0 0 2.2", "0 0 -2.2"))
+    assert down.site_properties["magmom"] == pytest.approx([-2.2, 1.1])
+
+
+EXTXYZ = """2
+Lattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3:{column} pbc="T T T"
+Fe 0.0 0.0 0.0 {first}
+Fe 1.5 1.5 1.5 {second}
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "expected"),
+    [
+        ("initial_magmoms:R:1", "2.2", "-2.2", [2.2, -2.2]),
+        # what ASE writes of a calculation
+        ("magmoms:R:1", "2.2", "-2.2", [2.2, -2.2]),
+        ("initial_magmoms:R:3", "0 0 2.2", "0 0 -1.1", [2.2, -1.1]),
+        ("magmoms:R:3", "0 0 2.2", "2.2 0 0", [[0, 0, 2.2], [2.2, 0, 0]]),
+    ],
+)
+def test_moments_of_extended_xyz(
+    column: str, first: str, second: str, expected: list[object]
+) -> None:
+    text = EXTXYZ.format(column=column, first=first, second=second)
+    read = load_structure(text, filename="a.extxyz").site_properties["magmom"]
+    np.testing.assert_allclose(read, expected, atol=1e-12)
+
+
 def test_antiferromagnet_keeps_its_cell() -> None:
     antiferro = load_structure(MCIF.format(second="0 0 -2.2"), primitive=True)
     ferro = load_structure(MCIF.format(second="0 0 2.2"), primitive=True)
