@@ -16,6 +16,7 @@ from hamexplorer.app.browser import Downloads
 from hamexplorer.app.crystal import CrystalPane
 from hamexplorer.app.jobs import page_poster
 from hamexplorer.app.opening import Opener
+from hamexplorer.app.pages.anisotropy import AnisotropyPage
 from hamexplorer.app.pages.bands import BandsPage
 from hamexplorer.app.pages.hamiltonian import HamiltonianPage
 from hamexplorer.app.pages.structure import StructurePage
@@ -34,7 +35,12 @@ __all__ = ["START", "Shell"]
 START = "mos2-1h"
 """The example that is shown when nothing else is asked for."""
 
-_TITLES = {"structure": "Structure", "bands": "Bands", "hamiltonian": "Hamiltonian"}
+_TITLES = {
+    "structure": "Structure",
+    "bands": "Bands",
+    "hamiltonian": "Hamiltonian",
+    "anisotropy": "Anisotropy",
+}
 # Grid areas: main is a page's plots, side its numbers, crystal the viewer.
 _WIDE = {
     "grid-template-columns": "minmax(0, 1fr) clamp(280px, 24vw, 420px)",
@@ -96,6 +102,7 @@ class Shell:
         self.structure = StructurePage(self.state, self.downloads)
         self.bands = BandsPage(self.state, post, self.downloads)
         self.hamiltonian = HamiltonianPage(self.state, self.downloads)
+        self.anisotropy = AnisotropyPage(self.state, post, self.downloads)
         self.rail = Rail(self.state, self.opener)
         self.notices = Notices(self.state)
         self.jobs = JobBar(self.state, self.opener)
@@ -204,6 +211,15 @@ class Shell:
         tabs.link(self.state, value="page", bidirectional=True)
         return tabs
 
+    @property
+    def _pages(self) -> dict[str, Any]:
+        """The pages with plots, by name."""
+        return {
+            "bands": self.bands,
+            "hamiltonian": self.hamiltonian,
+            "anisotropy": self.anisotropy,
+        }
+
     def _grid(self) -> pn.Column:
         def cell(area: str, *content: Any, **styles: str) -> pn.Column:
             return pn.Column(
@@ -213,13 +229,12 @@ class Shell:
                 styles={"grid-area": area, "min-width": "0", "min-height": "0", **styles},
             )
 
-        self._main = cell("main", self.bands.main, self.hamiltonian.main)
+        self._main = cell("main", *(pane.main for pane in self._pages.values()))
         self._crystal = cell("crystal", self.crystal.viewer, **{"border-left": _LINE})
         self._side = cell(
             "side",
             self.structure.side,
-            self.bands.side,
-            self.hamiltonian.side,
+            *(pane.side for pane in self._pages.values()),
             **{"border-left": _LINE, "border-top": _LINE},
         )
         return pn.Column(
@@ -229,7 +244,7 @@ class Shell:
     def _turn(self, *_: param.parameterized.Event) -> None:
         page = self.state.page
         self._main.visible = page != "structure"
-        for name, pane in (("bands", self.bands), ("hamiltonian", self.hamiltonian)):
+        for name, pane in self._pages.items():
             pane.main.visible = pane.side.visible = page == name
         self.structure.side.visible = page == "structure"
         places = _CRYSTAL if page == "structure" else _WIDE

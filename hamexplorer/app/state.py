@@ -10,13 +10,27 @@ from pymatgen.core import Structure
 
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
+from hamexplorer.plots.anisotropy_data import UNITS
 from hamexplorer.progress import ProgressEvent
 
-__all__ = ["COLOUR_NONE", "PAGES", "AppState", "Job", "Notice", "Pair", "Subject"]
+__all__ = [
+    "COLOUR_NONE",
+    "MAE_METHODS",
+    "MAE_VIEWS",
+    "PAGES",
+    "AppState",
+    "Job",
+    "Notice",
+    "Pair",
+    "Subject",
+]
 
-PAGES = ("structure", "bands", "hamiltonian")
+PAGES = ("structure", "bands", "hamiltonian", "anisotropy")
 """Names of the pages, in the order of the menu."""
 COLOUR_NONE = "none"
+MAE_VIEWS = ("angles", "origin", "convergence")
+"""What the Anisotropy page shows."""
+MAE_METHODS = ("second variation", "exact")
 
 Pair = tuple[int, int, tuple[int, int, int]]
 """Sites i (in cell 0) and j (in cell R), and R."""
@@ -84,6 +98,13 @@ class AppState(param.Parameterized):
     component = param.String(default="H", doc="What is shown of it.")
     supercell: Any = param.NumericTuple(default=(1, 1, 1), length=3)
     camera = param.Dict(default=None, allow_None=True)
+
+    mae_view: Any = param.Selector(default="angles", objects=list(MAE_VIEWS))
+    mae_unit: Any = param.Selector(default="meV_per_cell", objects=list(UNITS))
+    mae_mesh: Any = param.Parameter(default=None, doc="Divisions of the k mesh, or None: chosen.")
+    mae_smearing = param.Number(default=0.1, bounds=(0.001, 2), doc="kT, eV.")
+    mae_method: Any = param.Selector(default="second variation", objects=list(MAE_METHODS))
+    mae_dipoles = param.Boolean(default=False, doc="Whether the dipoles' energy is added.")
 
     @property
     def hamiltonian(self) -> Hamiltonian | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from hamexplorer.app.state import PAGES, AppState
+from hamexplorer.app.state import MAE_VIEWS, PAGES, AppState
 
 __all__ = ["FIELDS", "read_query", "write_query"]
 
@@ -23,6 +23,14 @@ _COLOUR = re.compile(r"none|spin_[xyz]|(element|site|shell|l):[\w −\-+²=()]{1
 _SITE = r"\d{1,5}"
 _PAIR = re.compile(rf"({_SITE})\.({_SITE})\.(-?\d{{1,3}})\.(-?\d{{1,3}})\.(-?\d{{1,3}})")
 _GALLERY = re.compile(r"[a-z0-9-]{1,40}")
+_LONG_UNITS = {
+    "cell": "meV_per_cell",
+    "atom": "meV_per_atom",
+    "uev": "ueV_per_atom",
+    "mj": "MJ_per_m3",
+}
+_SHORT_UNITS = {long: short for short, long in _LONG_UNITS.items()}
+_METHODS = {"second": "second variation", "exact": "exact"}
 _STORED = re.compile(r"[0-9a-f]{16}")
 
 
@@ -64,6 +72,17 @@ def _page(text: str) -> str:
     if text not in PAGES:
         raise ValueError(text)
     return text
+
+
+def _one_of(names: dict[str, str]) -> Callable[[str], str]:
+    """Reads the short names that an address uses."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise ValueError(text)
+        return names[text]
+
+    return read
 
 
 def _window(text: str) -> tuple[float, float]:
@@ -133,6 +152,16 @@ FIELDS: dict[str, _Field] = {
         lambda t: _integers(t, 3, 1, 20, "x"),
     ),
     "cam": _Field("camera", _write_camera, _camera),
+    "view": _Field("mae_view", str, _one_of({name: name for name in MAE_VIEWS})),
+    "unit": _Field("mae_unit", lambda u: _SHORT_UNITS[u], _one_of(_LONG_UNITS)),
+    "mesh": _Field(
+        "mae_mesh",
+        lambda m: "x".join(map(str, m)),
+        lambda t: _integers(t, 3, 1, 99, "x"),
+    ),
+    "kt": _Field("mae_smearing", _plain, _number(0.001, 2)),
+    "dipoles": _Field("mae_dipoles", lambda b: str(int(b)), _flag),
+    "method": _Field("mae_method", lambda m: m.split()[0], _one_of(_METHODS)),
     "dark": _Field("dark", lambda b: str(int(b)), _flag),
 }
 """Query key → parameter of :class:`AppState` and its spelling; ``s`` and ``h`` name the crystal."""

@@ -1,0 +1,1 @@
+"""What the Anisotropy page is made of."""
