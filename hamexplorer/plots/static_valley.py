@@ -69,7 +69,9 @@ def map_figure(result: ValleyMap, *, field: str = "curvature", dark: bool = Fals
     axes.add_patch(edge)
     image.set_clip_path(edge)
     for name, place in zip(*letters(zone), strict=True):
-        axes.text(*place, name, color=colours.text, ha="center", va="center", fontsize=12)
+        axes.text(
+            place[0], place[1], name, color=colours.text, ha="center", va="center", fontsize=12
+        )
     reach = 1.22 * np.abs(zone.polygon).max()
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.set_axis_off()

@@ -16,12 +16,16 @@ from hamexplorer.progress import Monitor
 from hamexplorer.properties.field import spin_splitting_of_tesla, with_field
 from hamexplorer.properties.valley import (
     MAP_FIELDS,
+    Valley,
+    ValleyPair,
     find_valleys,
     valley_chern,
     valley_map,
     valley_readouts,
     valley_splitting,
 )
+from hamexplorer.properties.valley.symmetry import mesh_orbits
+from hamexplorer.structures.zone import planar_zone
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +33,21 @@ def mos2() -> Hamiltonian:
     return load_hamiltonian(asset("examples/mos2.h5"))
 
 
+@pytest.fixture(scope="module")
+def corners(mos2: Hamiltonian) -> tuple[Valley, Valley]:
+    return find_valleys(mos2)
+
+
+@pytest.fixture(scope="module")
+def pair(mos2: Hamiltonian, corners: tuple[Valley, Valley]) -> ValleyPair:
+    return valley_readouts(mos2, valleys=corners)
+
+
 # --- MoS2 -------------------------------------------------------------------------------------
 
 
-def test_mos2_spins_are_locked_to_the_valleys(mos2: Hamiltonian) -> None:
-    pair = valley_readouts(mos2)
+def test_mos2_spins_are_locked_to_the_valleys(pair: ValleyPair) -> None:
+    assert pair.k.valley.shift == 0
     for band in (0, 1):
         assert abs(pair.k.spin[band, 2]) >= 0.99
     # the spins of the two bands, and of one band in the two valleys, are opposite
@@ -44,17 +58,15 @@ def test_mos2_spins_are_locked_to_the_valleys(mos2: Hamiltonian) -> None:
     assert pair.valence_difference == pytest.approx(0, abs=1e-6)
 
 
-def test_mos2_absorbs_one_helicity_in_each_valley(mos2: Hamiltonian) -> None:
+def test_mos2_absorbs_one_helicity_in_each_valley(pair: ValleyPair) -> None:
     # T. Cao et al., Nat. Commun. 3, 887 (2012): C3 at K lets one helicity alone through
-    pair = valley_readouts(mos2)
     assert abs(pair.k.polarisation) >= 0.99
     assert pair.k_prime.polarisation == pytest.approx(-pair.k.polarisation, abs=1e-9)
 
 
-def test_mos2_berry_curvature_at_k(mos2: Hamiltonian) -> None:
+def test_mos2_berry_curvature_at_k(pair: ValleyPair) -> None:
     # D. Xiao et al., Phys. Rev. Lett. 108, 196802 (2012), table I, fitted to PBE bands:
     # a = 3.193 Å, t = 1.10 eV, Δ = 1.66 eV, 2λ = 0.15 eV; Ω = 2 a²t²/(Δ ∓ λ)² at K
-    pair = valley_readouts(mos2)
     published = [2 * (3.193 * 1.10) ** 2 / (1.66 + sign * 0.075) ** 2 for sign in (1, -1)]
     np.testing.assert_allclose(np.abs(pair.k.curvature[:2]), published, rtol=0.15)
     np.testing.assert_allclose(pair.k_prime.curvature, -pair.k.curvature, rtol=1e-6)
@@ -62,9 +74,9 @@ def test_mos2_berry_curvature_at_k(mos2: Hamiltonian) -> None:
     assert pair.position == "exact"
 
 
-def test_mos2_map(mos2: Hamiltonian) -> None:
+def test_mos2_map(mos2: Hamiltonian, pair: ValleyPair) -> None:
     half = valley_map(mos2, 6)
-    whole = valley_map(mos2, 6, time_reversal=False)
+    whole = valley_map(mos2, 6, symmetry=False)
     assert set(half.fields) == set(MAP_FIELDS)
     for name in MAP_FIELDS:
         scale = np.abs(whole.field(name)).max()
@@ -72,7 +84,7 @@ def test_mos2_map(mos2: Hamiltonian) -> None:
             half.field(name), whole.field(name), atol=1e-7 * scale, err_msg=name
         )
     # K is a point of a mesh of 6: the map shows there what the readout says
-    readout = valley_readouts(mos2).k
+    readout = pair.k
     assert whole.field("curvature")[2, 2] == pytest.approx(readout.curvature[1])
     assert whole.field("gap")[2, 2] == pytest.approx(readout.gap)
     assert abs(whole.field("occupied_curvature").sum()) < 1e-6
@@ -84,24 +96,55 @@ def test_mos2_map(mos2: Hamiltonian) -> None:
     assert np.hypot(at_k.kx_per_A, at_k.ky_per_A) == pytest.approx(corner)
 
 
-def test_a_field_splits_the_valleys(mos2: Hamiltonian) -> None:
+@pytest.mark.parametrize(
+    ("field", "state"),
+    [
+        (0.0, SpinState()),
+        (30.0, SpinState()),
+        (30.0, SpinState(theta=90)),
+        (30.0, SpinState(theta=40, phi=10)),
+        (30.0, SpinState(soc=0.0)),
+    ],
+)
+def test_maps_reduced_by_symmetry_are_the_whole_maps(field: float, state: SpinState) -> None:
+    h = graphene(stagger=0.3, kane_mele=0.03)
+    h = with_field(h, field) if field else h
+    half, whole = valley_map(h, 9, state), valley_map(h, 9, state, symmetry=False)
+    for name in MAP_FIELDS:
+        scale = max(float(np.abs(whole.field(name)).max()), 1e-3)
+        np.testing.assert_allclose(
+            half.field(name), whole.field(name), atol=1e-6 * scale, err_msg=name
+        )
+
+
+def test_symmetry_saves_what_it_should(mos2: Hamiltonian) -> None:
+    zone = planar_zone(mos2.structure)
+    # C3, the mirror and time reversal: a twelfth of the zone, and its edges
+    assert len(mesh_orbits(mos2, zone, 60, SpinState()).representatives) == 331
+    along = mesh_orbits(with_field(mos2, 20), zone, 60, SpinState())
+    assert 600 <= len(along.representatives) <= 700
+
+
+def test_a_field_splits_the_valleys(
+    mos2: Hamiltonian, pair: ValleyPair, corners: tuple[Valley, Valley]
+) -> None:
     # spin up along z at K's top valence band: the field moves it by half its splitting
-    curve = valley_splitting(mos2, [-20, 0, 20, 40])
-    spin = valley_readouts(mos2).k.spin[1, 2]
+    curve = valley_splitting(mos2, [-20, 0, 20, 40], valleys=corners)
+    spin = pair.k.spin[1, 2]
     np.testing.assert_allclose(curve.valence, np.array([-20, 0, 20, 40]) * spin, atol=1e-2)
     # the same from the Hamiltonian with the field in it
-    with_it = valley_readouts(with_field(mos2, 20.0))
+    with_it = valley_readouts(with_field(mos2, 20.0), valleys=corners)
     assert with_it.valence_difference == pytest.approx(curve.valence[2], abs=1e-6)
     assert with_it.gap_difference == pytest.approx(curve.gap[2], abs=1e-6)
     assert with_it.polarisation(300) == pytest.approx(
         np.tanh(curve.valence[2] / (2 * 25.852)), 1e-4
     )
     # in the plane the field works against the spin-orbit coupling and splits no valleys
-    flat = valley_splitting(mos2, [20], SpinState(theta=90))
+    flat = valley_splitting(mos2, [20], SpinState(theta=90), valleys=corners)
     assert abs(flat.valence[0]) < 0.1
     # four fifths of the band's edge are the metal's d orbitals
-    metal = valley_splitting(mos2, [20], sites=[0])
-    sulphur = valley_splitting(mos2, [20], sites=[1, 2])
+    metal = valley_splitting(mos2, [20], sites=[0], valleys=corners)
+    sulphur = valley_splitting(mos2, [20], sites=[1, 2], valleys=corners)
     assert metal.valence[0] / curve.valence[2] == pytest.approx(0.8, abs=0.05)
     assert metal.valence[0] + sulphur.valence[0] == pytest.approx(curve.valence[2], rel=1e-2)
 
@@ -244,7 +287,6 @@ def test_overlapping_bands_are_said() -> None:
         (lambda h: valley_map(h, 1), "2 … 400"),
         (lambda h: valley_map(h, 4.5), "2 … 400"),
         (lambda h: valley_map(h, True), "2 … 400"),
-        (lambda h: valley_map(with_field(h, 5), 4, time_reversal=True), "k and −k differ"),
         (lambda h: valley_map(h, 4).field("colour"), "A map shows"),
         (lambda h: valley_splitting(h, [np.nan]), "10000"),
         (lambda h: valley_splitting(h, []), "list of 1"),

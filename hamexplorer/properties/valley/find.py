@@ -81,8 +81,10 @@ def find_valleys(
         top, bottom = edges[:, 0], edges[:, -1]
         return bottom - top if extremum == "gap" else bottom if extremum == "conduction" else -top
 
-    first, second = (_search(zone, label, value) for label in ("K", "K′"))
-    return first, second
+    first = _search(zone, "K", value)
+    if h.exchange is None or state.exchange == 0:  # E(−k) = E(k)
+        return first, Valley("K′", -first.kpoint, -first.place, first.shift, first.found)
+    return first, _search(zone, "K′", value)
 
 
 def _search(
@@ -100,7 +102,9 @@ def _search(
         lowest = int(values.argmin())
         if values[lowest] < values[0] - _FLAT:
             best = points[lowest]
-        radius *= 0.45
+            radius *= 0.45
+        else:  # within the innermost ring, at a third of the radius
+            radius *= 0.3
     shift = float(np.linalg.norm(best - corner))
     found = shift < 0.95 * reach
     if not found:

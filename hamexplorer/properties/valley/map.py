@@ -14,6 +14,7 @@ from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.berry import BandGeometry, band_geometry
 from hamexplorer.properties.valley.edges import edge_bands
+from hamexplorer.properties.valley.symmetry import mesh_orbits, single_points
 from hamexplorer.structures.zone import PlanarZone, planar_zone
 
 __all__ = ["MAP_FIELDS", "MapField", "ValleyMap", "valley_map"]
@@ -31,7 +32,7 @@ MapField = Literal[
 MAP_FIELDS: tuple[MapField, ...] = get_args(MapField)
 """Names of what a map shows; see :meth:`ValleyMap.field`."""
 
-_ODD = ("spin", "curvature", "occupied_curvature", "moment", "polarisation")
+_AXIAL = ("spin", "curvature", "occupied_curvature", "moment", "polarisation")
 _MAX_DIVISIONS = 400
 
 
@@ -100,7 +101,7 @@ def valley_map(
     n: int = 60,
     state: SpinState | None = None,
     *,
-    time_reversal: bool | None = None,
+    symmetry: bool = True,
     monitor: Monitor | None = None,
 ) -> ValleyMap:
     """Band edges, spin, Berry curvature, orbital moment and η over the whole zone.
@@ -109,8 +110,8 @@ def valley_map(
         h: a layer's Hamiltonian.
         n: divisions of the mesh along each reciprocal vector.
         state: λ and the magnetisation.
-        time_reversal: compute only one of k and −k and mirror it (E even; spin, Ω, m, η odd);
-            default: where there is no exchange field.
+        symmetry: compute one point of each orbit only, see
+            :mod:`~hamexplorer.properties.valley.symmetry`.
         monitor: told the progress; can cancel.
 
     Raises:
@@ -122,14 +123,10 @@ def valley_map(
     state = state or SpinState()
     zone = planar_zone(h.structure)
     bands = edge_bands(h)
-    symmetric = h.exchange is None or state.exchange == 0
-    if time_reversal and not symmetric:
-        raise SettingsError("With an exchange field, k and −k differ: the map needs both.")
-    mirrored = symmetric if time_reversal is None else time_reversal
-    first, expansion, sign = _reduction(n) if mirrored else _everything(n)
+    orbits = mesh_orbits(h, zone, n, state) if symmetry else single_points(n)
     geometry = band_geometry(
         h,
-        (_mesh(n) @ zone.embedding)[first],
+        (_mesh(n) @ zone.embedding)[orbits.representatives],
         state,
         bands=bands,
         occupied=bands[2],
@@ -138,7 +135,7 @@ def valley_map(
         monitor=monitor,
     )
     fields = {
-        name: (values[expansion] * (sign if name in _ODD else 1.0)).reshape(n, n)
+        name: (values[orbits.expansion] * (orbits.sign if name in _AXIAL else 1.0)).reshape(n, n)
         for name, values in _fields(geometry, zone.normal).items()
     }
     overlap = float(fields["valence_energy"].max() - fields["conduction_energy"].min())
@@ -173,18 +170,3 @@ def _fields(geometry: BandGeometry, normal: NDArray[np.float64]) -> dict[str, ND
 def _mesh(n: int) -> NDArray[np.float64]:
     """(i/n, j/n), the second index fastest, (n², 2)."""
     return np.stack(np.meshgrid(*[np.arange(n) / n] * 2, indexing="ij"), -1).reshape(-1, 2)
-
-
-def _everything(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    flat = np.arange(n * n)
-    return flat, flat, np.ones(n * n)
-
-
-def _reduction(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The points to compute, each point's place among them, and −1 where it is −k of it."""
-    flat = np.arange(n * n)
-    i, j = np.divmod(flat, n)
-    partner = (-i % n) * n + (-j % n)
-    kept = np.minimum(flat, partner)
-    first, expansion = np.unique(kept, return_inverse=True)
-    return first, expansion, np.where(kept == flat, 1.0, -1.0)
