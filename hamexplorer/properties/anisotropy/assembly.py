@@ -16,7 +16,14 @@ from hamexplorer.properties.anisotropy.symmetry import MagneticSymmetry, MeshRed
 from hamexplorer.properties.mesh import KMesh
 from hamexplorer.structures.slab import slab_geometry
 
-__all__ = ["ClassEnergies", "assemble", "slab_area"]
+__all__ = [
+    "ClassEnergies",
+    "assemble",
+    "class_free_energies",
+    "largest_mesh",
+    "resolve_k",
+    "slab_area",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,50 +40,64 @@ class ClassEnergies:
     n_frozen: int = 0
 
 
-def assemble(
+def class_free_energies(
+    h: Hamiltonian, classes: Sequence[ClassEnergies], smearing: float
+) -> NDArray[np.float64]:
+    """F and μ of every class, eV, (n_classes, 2)."""
+    values = np.empty((len(classes), 2))
+    guess = None
+    for row, one in zip(values, classes, strict=True):
+        energy, guess = free_energy(
+            one.energies, one.reduction.weights, h.n_electrons - one.n_frozen, smearing, guess
+        )
+        if one.constant is not None:
+            energy += float(one.reduction.weights @ one.constant)
+        row[:] = energy, guess
+    return values
+
+
+def resolve_k(
     h: Hamiltonian,
     directions: Directions,
     group: MagneticSymmetry,
     classes: Sequence[ClassEnergies],
+    level: float,
+    smearing: float,
+) -> NDArray[np.float64]:
+    """Every k's part w (Ω_k(μ₀) + μ₀ N) at the common ``level`` μ₀, eV, (nd, n₁n₂n₃)."""
+    _, member, operation = group.classes(directions.vectors)
+    parts = [_by_k(one, level, h.n_electrons, smearing) for one in classes]
+    resolved = np.empty((len(directions), group.images.shape[1]))
+    for index, (place, turn) in enumerate(zip(member, operation, strict=True)):
+        # E_Kk(N n) = E_k(n): what the first direction has at k, this one has at K k
+        resolved[index, group.images[turn]] = parts[place]
+    return resolved
+
+
+def assemble(
+    h: Hamiltonian,
+    directions: Directions,
+    group: MagneticSymmetry,
+    values: NDArray[np.float64],
     state: SpinState,
     smearing: float,
     method: Method,
     *,
+    n_kpoints: int,
     timings: Mapping[str, float],
     window: tuple[float, float] | None = None,
-    by_k: bool = False,
-    warnings: tuple[str, ...] = (),
+    by_k: NDArray[np.float64] | None = None,
+    n_computed: int | None = None,
+    interpolation_error: float | None = None,
 ) -> AnisotropyEnergy:
-    """The anisotropy energy of ``directions``, whose ``classes`` (``group.classes``) are known."""
-    _, member, operation = group.classes(directions.vectors)
-    values, levels = [], []
-    guess = None
-    for one in classes:
-        value, level = free_energy(
-            one.energies,
-            one.reduction.weights,
-            h.n_electrons - one.n_frozen,
-            smearing,
-            guess,
-        )
-        if one.constant is not None:
-            value += float(one.reduction.weights @ one.constant)
-        guess = level
-        values.append(value)
-        levels.append(level)
-    fermi = np.array(levels)[member]
-    resolved = None
-    if by_k:
-        common = float(np.mean(fermi))
-        parts = [_by_k(one, common, h.n_electrons, smearing) for one in classes]
-        resolved = np.empty((len(directions), group.images.shape[1]))
-        for index, (place, turn) in enumerate(zip(member, operation, strict=True)):
-            # E_Kk(N n) = E_k(n): what the first direction has at k, this one has at K k
-            resolved[index, group.images[turn]] = parts[place]
+    """The anisotropy energy of ``directions`` from ``values`` (n_classes, 2), F and μ of their
+    classes (``group.classes``), eV.
+    """
+    _, member, _ = group.classes(directions.vectors)
     return AnisotropyEnergy(
         directions=directions,
-        energies=np.array(values)[member],
-        fermi=fermi,
+        energies=values[member, 0],
+        fermi=values[member, 1],
         state=state,
         mesh=group.mesh,
         smearing=smearing,
@@ -86,14 +107,21 @@ def assemble(
         n_sites=h.basis.n_sites,
         volume=float(abs(h.structure.lattice.volume)),
         area=slab_area(h),
-        n_kpoints=max(len(one.reduction.representatives) for one in classes),
+        n_kpoints=n_kpoints,
         n_operations=group.order,
         kpoints=KMesh(group.mesh).full_kpoints,
         window=window,
-        by_k=resolved,
-        warnings=(*warnings, *_warnings(state)),
+        by_k=by_k,
+        n_computed=len(values) if n_computed is None else n_computed,
+        interpolation_error=interpolation_error,
+        warnings=_warnings(state),
         timings=timings,
     )
+
+
+def largest_mesh(classes: Sequence[ClassEnergies]) -> int:
+    """K-points of the direction that needs most."""
+    return max(len(one.reduction.representatives) for one in classes)
 
 
 def slab_area(h: Hamiltonian) -> float | None:

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.progress import Monitor, ProgressEvent
-from hamexplorer.properties.anisotropy.assembly import ClassEnergies, assemble
+from hamexplorer.properties.anisotropy.assembly import (
+    ClassEnergies,
+    class_free_energies,
+    largest_mesh,
+)
 from hamexplorer.properties.anisotropy.checks import checked, checked_smearing
 from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.exact import exact_classes
@@ -92,12 +96,11 @@ def convergence(
     for row, shape in enumerate(shapes):
         part = _part(monitor, shape, edges[row], edges[row + 1])
         group, classes = _classes(h, directions, shape, state, method, widths[0], window, part)
+        member = group.classes(directions.vectors)[1]
         for column, width in enumerate(widths):
-            result = assemble(
-                h, directions, group, classes, state, width, method, timings={}, window=window
-            )
-            values[row, column] = result.mae_meV
-        counts.append(result.n_kpoints)
+            energies = class_free_energies(h, classes, width)[member, 0]
+            values[row, column] = 1e3 * (energies[1] - energies[0])
+        counts.append(largest_mesh(classes))
     return AnisotropyConvergence(directions, shapes, widths, values, tuple(counts), state, method)
 
 

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
-from hamexplorer.properties.anisotropy.assembly import ClassEnergies, assemble
+from hamexplorer.properties.anisotropy.assembly import (
+    ClassEnergies,
+    assemble,
+    class_free_energies,
+    largest_mesh,
+    resolve_k,
+)
 from hamexplorer.properties.anisotropy.checks import checked
 from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy
@@ -56,8 +62,23 @@ def exact_anisotropy(
     with single_threaded_blas():
         classes = exact_classes(h, directions, state, group, monitor)
     solved = time.perf_counter()
-    timings = {"symmetry": found - began, "diagonalisation": solved - found}
-    return assemble(h, directions, group, classes, state, kt, "exact", timings=timings, by_k=by_k)
+    values = class_free_energies(h, classes, kt)
+    resolved = None
+    if by_k:
+        level = float(values[:, 1].mean())
+        resolved = resolve_k(h, directions, group, classes, level, kt)
+    return assemble(
+        h,
+        directions,
+        group,
+        values,
+        state,
+        kt,
+        "exact",
+        n_kpoints=largest_mesh(classes),
+        timings={"symmetry": found - began, "diagonalisation": solved - found},
+        by_k=resolved,
+    )
 
 
 def exact_classes(

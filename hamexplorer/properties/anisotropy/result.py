@@ -61,6 +61,10 @@ class AnisotropyEnergy:
         kpoints: the full mesh, (n₁n₂n₃, 3), fractional.
         by_k: None or (nd, n₁n₂n₃), eV: every k's part w (Ω_k(μ₀) + μ₀ N) at one common level
             μ₀; sums to ``energies`` up to second order in μ(n) − μ₀.
+        n_computed: directions that were computed; the others follow by symmetry, or (second
+            variation) by interpolation.
+        interpolation_error: deviation at held-out directions, meV, where the energies between
+            the computed directions were interpolated; else None.
         warnings: what the reader must know.
         timings: seconds by stage.
     """
@@ -83,6 +87,8 @@ class AnisotropyEnergy:
     window: tuple[float, float] | None = None
     window_error: float | None = None
     by_k: NDArray[np.float64] | None = None
+    n_computed: int | None = None
+    interpolation_error: float | None = None
     warnings: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from hamexplorer.errors import ResourceLimitError, SettingsError
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
-from hamexplorer.properties.anisotropy.assembly import ClassEnergies, assemble
+from hamexplorer.properties.anisotropy.assembly import (
+    ClassEnergies,
+    assemble,
+    class_free_energies,
+    largest_mesh,
+    resolve_k,
+)
 from hamexplorer.properties.anisotropy.checks import checked
 from hamexplorer.properties.anisotropy.couplings import (
     BareStates,
@@ -24,6 +30,7 @@ from hamexplorer.properties.anisotropy.couplings import (
 )
 from hamexplorer.properties.anisotropy.directions import Directions, angles
 from hamexplorer.properties.anisotropy.free_energy import chemical_potential, grand_potential
+from hamexplorer.properties.anisotropy.harmonics import Interpolation, interpolated
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy
 from hamexplorer.properties.anisotropy.symmetry import MeshReduction, magnetic_symmetry
 from hamexplorer.properties.mesh import KMesh
@@ -153,25 +160,55 @@ class SecondVariation:
         soc: float = 1.0,
         monitor: Monitor | None = None,
         by_k: bool = False,
+        interpolate: bool = True,
     ) -> AnisotropyEnergy:
         """F(n) of ``directions`` at the spin-orbit strength ``soc``; see
         :class:`~hamexplorer.properties.anisotropy.result.AnisotropyEnergy`.
+
+        Where there are more directions than F(n), a smooth even function with the magnet's
+        symmetry, has independent harmonics, a part of them is computed and the rest interpolated
+        (:func:`~hamexplorer.properties.anisotropy.harmonics.interpolated`), if two held-out ones
+        confirm it; the result says so. Not with ``by_k`` or a three-component field.
         """
         state = SpinState(soc=soc, exchange=self.exchange)
+        monitor = monitor or Monitor()
         began = time.perf_counter()
+        h, group = self.hamiltonian, self.symmetry
+        first, _, _ = group.classes(directions.vectors)
+        resolved, counts = None, [1]
+
+        def compute(chosen: Sequence[int]) -> NDArray[np.float64]:
+            some = Directions(directions.theta[first[chosen]], directions.phi[first[chosen]])
+            classes = self.classes(some, state.soc, monitor)
+            counts.append(largest_mesh(classes))
+            return class_free_energies(h, classes, self.smearing)
+
         with single_threaded_blas():
-            classes = self.classes(directions, state.soc, monitor or Monitor())
+            if interpolate and not by_k and group.order > 1:
+                found = interpolated(directions.vectors[first], group.n, compute)
+            elif not by_k:
+                found = Interpolation(compute(range(len(first))), len(first), None)
+            else:
+                classes = self.classes(directions, state.soc, monitor)
+                counts.append(largest_mesh(classes))
+                values = class_free_energies(h, classes, self.smearing)
+                level = float(values[:, 1].mean())
+                resolved = resolve_k(h, directions, group, classes, level, self.smearing)
+                found = Interpolation(values, len(first), None)
         return assemble(
-            self.hamiltonian,
+            h,
             directions,
-            self.symmetry,
-            classes,
+            group,
+            found.values,
             state,
             self.smearing,
             "second variation",
-            window=self.window,
+            n_kpoints=max(counts),
             timings={**self.timings, "directions": time.perf_counter() - began},
-            by_k=by_k,
+            window=self.window,
+            by_k=resolved,
+            n_computed=found.n_computed,
+            interpolation_error=None if found.error is None else 1e3 * found.error,
         )
 
     def window_check(
