@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
@@ -22,6 +22,17 @@ __all__ = ["Rail"]
 
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 14)}
 _SPINS = {"automatic": "auto", "off": "none", "collinear": "collinear"}
+
+
+class Dial(pmui.FloatSlider):
+    """A slider whose every step is passed on at once, where Panel waits for 50 ms."""
+
+    _priority_changes: ClassVar[list[str]] = ["value"]
+
+    def __init__(self, **params: Any) -> None:
+        # The thumb is where the value is; gliding there costs frames that the plot needs.
+        at_once = {"& .MuiSlider-thumb, & .MuiSlider-track": {"transition": "none"}}
+        super().__init__(**{"sx": at_once, **params})
 
 
 class Rail:
@@ -79,16 +90,14 @@ class Rail:
 
     def _dial(self) -> pn.Column:
         p = self._state.param
-        self.soc = pmui.FloatSlider.from_param(
+        self.soc = Dial.from_param(
             p.soc, label="Spin–orbit strength λ", step=0.01, format="0%", **_WIDE
         )
-        self.theta = pmui.FloatSlider.from_param(
+        self.theta = Dial.from_param(
             p.theta, label="Polar angle θ (°)", step=1, format="0", **_WIDE
         )
-        self.phi = pmui.FloatSlider.from_param(
-            p.phi, label="Azimuth φ (°)", step=1, format="0", **_WIDE
-        )
-        self.exchange = pmui.FloatSlider.from_param(
+        self.phi = Dial.from_param(p.phi, label="Azimuth φ (°)", step=1, format="0", **_WIDE)
+        self.exchange = Dial.from_param(
             p.exchange, label="Exchange field", step=0.01, format="0%", **_WIDE
         )
         self.reason = Line(css="font-size: 12.5px; opacity: .8;", margin=(0, 14))

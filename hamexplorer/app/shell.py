@@ -8,6 +8,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 import param
+from panel.util import edit_readonly
 from panel_material_ui.template.base import Page
 from pymatgen.core import Structure
 
@@ -178,6 +179,10 @@ class Shell:
             dark_theme=self.state.dark,
             busy_indicator=None,
         )
+        # Nothing shows whether the server is busy. Left bound, every turn of a dial would tell the
+        # browser so twice, at 12 ms of the server's time each.
+        with edit_readonly(page):
+            page.busy = False
         page.link(self.state, dark_theme="dark", bidirectional=True)
         return page
 

@@ -28,6 +28,15 @@ class Lines:
     xs: list[NDArray[np.float64]]
     ys: list[NDArray[np.float64]]
 
+    def joined(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """All of them as one x and one y, with a NaN after each."""
+
+        def join(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+            gap = np.array([np.nan])
+            return np.concatenate([piece for part in parts for piece in (part, gap)])
+
+        return join(self.xs), join(self.ys)
+
 
 @dataclass(frozen=True, eq=False)
 class Segments:

@@ -8,6 +8,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, Range1d, Scatter, TapTool
 from bokeh.models.annotations import Span, Title
 from bokeh.transform import transform
+from numpy.typing import NDArray
 
 from hamexplorer.plots.band_data import axis_label, colour_scale, lines, segments
 from hamexplorer.plots.figure import apply_theme, colour_bar, empty_source, new_figure, path_axis
@@ -24,9 +25,10 @@ class LiveBandPlot:
     """A band plot that keeps its zoom while its data change.
 
     ``figure`` is the Bokeh figure, ``x_range`` and ``y_range`` its ranges.
-    Bands without colours are one multi-line glyph, coloured ones one segment glyph with a
-    numeric colour column; an unpainted scatter of all (k, band) points carries hover and taps.
-    Points stand in the order k · n_bands + band.
+    Bands without colours are one line glyph, broken by NaN between bands, so that a step of λ
+    sends one array; coloured ones are one segment glyph with a numeric colour column. Both are
+    sent in single precision. An unpainted scatter of all (k, band) points carries hover and taps,
+    in double precision. Points stand in the order k · n_bands + band.
 
     Args:
         result: the bands drawn bold.
@@ -72,8 +74,8 @@ class LiveBandPlot:
             tools="pan,wheel_zoom,box_zoom,reset,save",
             y_axis_label=axis_label(self._label_zero()),
         )
-        self.off_source = empty_source("xs", "ys")
-        self.line_source = empty_source("xs", "ys")
+        self.off_source = empty_source("x", "y")
+        self.line_source = empty_source("x", "y")
         self.segment_source = empty_source("x0", "y0", "x1", "y1", "value")
         self.point_source = ColumnDataSource()
         self._mapper = LinearColorMapper(palette=["#000000"], low=0, high=1)
@@ -103,20 +105,18 @@ class LiveBandPlot:
         if new_path:
             self._set_path()
         if soc_off is not None:
-            drawn = lines(soc_off, zero)
-            self.off_source.data = {"xs": drawn.xs, "ys": drawn.ys}
+            self._assign(self.off_source, _joined(soc_off, zero))
         elif new_path:
-            self.off_source.data = {"xs": [], "ys": []}
+            self.off_source.data = {"x": [], "y": []}
         if scale is None:
-            drawn = lines(result, zero)
-            self._assign(self.line_source, {"xs": drawn.xs, "ys": drawn.ys})
+            self._assign(self.line_source, _joined(result, zero))
         else:
             self._mapper.update(low=scale.low, high=scale.high, palette=list(scale.palette))
             self._caption.text = scale.label
             pieces = segments(result, zero, self._colour_by or "")
             self._assign(
                 self.segment_source,
-                {n: getattr(pieces, n) for n in ("x0", "y0", "x1", "y1", "value")},
+                {n: _single(getattr(pieces, n)) for n in ("x0", "y0", "x1", "y1", "value")},
             )
         self._points(zero)
         self._fermi.location = result.fermi.energy - zero
@@ -149,17 +149,10 @@ class LiveBandPlot:
     def _draw(self) -> None:
         plot = self.figure
         plot.add_layout(self._fermi)
-        self._off = plot.multi_line(
-            "xs",
-            "ys",
-            source=self.off_source,
-            line_color=SOC_OFF,
-            line_width=1,
-            line_alpha=0.8,
+        self._off = plot.line(
+            "x", "y", source=self.off_source, line_color=SOC_OFF, line_width=1, line_alpha=0.8
         )
-        self._on = plot.multi_line(
-            "xs", "ys", source=self.line_source, line_color=SOC_ON, line_width=2
-        )
+        self._on = plot.line("x", "y", source=self.line_source, line_color=SOC_ON, line_width=2)
         self._coloured = plot.segment(
             "x0",
             "y0",
@@ -261,7 +254,14 @@ class LiveBandPlot:
         return old is new or (np.array_equal(old.kpoints, new.kpoints) and old.ticks == new.ticks)
 
 
+def _joined(result: BandStructure, zero: float) -> dict[str, NDArray[np.float32]]:
+    x, y = lines(result, zero).joined()
+    return {"x": _single(x), "y": _single(y)}
+
+
+def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return values.astype(np.float32)
+
+
 def _equal(old: Any, new: Any) -> bool:
-    if isinstance(new, np.ndarray):
-        return isinstance(old, np.ndarray) and np.array_equal(old, new)
-    return len(old) == len(new) and all(np.array_equal(a, b) for a, b in zip(old, new, strict=True))
+    return isinstance(old, np.ndarray) and np.array_equal(old, new, equal_nan=True)

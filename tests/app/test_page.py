@@ -2,92 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser, page, serve, wait_until  # noqa: F401
-from toy import ToySource
+from browser import Browser, wait_until
+from visit import LONG, clean, drawn, opened, page, said  # noqa: F401 - fixtures
 
-from hamexplorer.app import serve as app
-from hamexplorer.app.shell import Shell
 from hamexplorer.assets_path import asset
-from hamexplorer.sources import HamiltonianCache
-from hamexplorer.structures import load_gallery
 
 pytestmark = pytest.mark.browser
 
 SI = asset("gallery/si.cif")
-LONG = 30_000
-
-
-@pytest.fixture
-def opened(
-    page: Browser,  # noqa: F811
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., tuple[Any, str]]:
-    """Serves the app (options are ToySource's) and returns the visitor's Shell and the address."""
-    shells: list[Shell] = []
-
-    class Watched(Shell):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            shells.append(self)
-
-    monkeypatch.setattr(app, "Shell", Watched)
-
-    def start(**options: Any) -> tuple[Any, str]:
-        def make() -> Any:
-            return app.make_page(
-                load_gallery("gaas"),
-                cache=HamiltonianCache(tmp_path / "cache"),
-                source=lambda settings: ToySource(settings, **options),
-            )
-
-        address = serve(page, make)
-        page.page.wait_for_selector(".crystal[data-ready=true]", timeout=LONG)
-        wait_until(lambda: len(shells) > 0, page.page, timeout=LONG)
-        return _Last(shells), address
-
-    return start
-
-
-class _Last:
-    """The newest visitor's Shell, whichever that is by now."""
-
-    def __init__(self, shells: list[Shell]) -> None:
-        self._shells = shells
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._shells[-1], name)
-
-
-def drawn(shell: Any, browser: Browser) -> None:
-    """Wait until bands and densities of states are there."""
-    wait_until(lambda: shell.bands._dos is not None, browser.page, timeout=LONG)
-    browser.page.wait_for_function("() => window.Bokeh !== undefined")
-    assert canvases(browser) >= 2
-
-
-def canvases(browser: Browser) -> int:
-    return int(
-        browser.page.evaluate(
-            """() => { const find = (root) => [...root.querySelectorAll('*')].reduce((n, e) =>
-                 n + (e.classList.contains('bk-Figure') || e.tagName === 'CANVAS' ? 1 : 0)
-                 + (e.shadowRoot ? find(e.shadowRoot) : 0), 0); return find(document) }"""
-        )
-    )
-
-
-def said(browser: Browser, text: str) -> None:
-    browser.page.get_by_text(text).first.wait_for(timeout=LONG)
-
-
-def clean(browser: Browser) -> None:
-    assert browser.foreign == []
-    assert browser.errors == []
 
 
 def test_pages_slider_and_export(page: Browser, opened: Any) -> None:  # noqa: F811

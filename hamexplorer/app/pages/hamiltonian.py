@@ -106,6 +106,9 @@ class HamiltonianPage:
             min_height=120,
         )
         self.table.on_click(self._row_clicked)
+        # The table comes with the first look at the page: one that was never visible keeps the
+        # browser busy for good, waiting in a tight loop to be laid out (Panel 1.9).
+        self._table_place = pn.Column(sizing_mode="stretch_both", styles={"flex": "1.2 1 0"})
         self.block = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=200)
         self.decay = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=120)
         self.empty = Line(css="font-size: 18px; opacity: .75;", margin=40, visible=False)
@@ -113,7 +116,7 @@ class HamiltonianPage:
             self.toolbar,
             pn.Column(self.block, sizing_mode="stretch_both", styles={"flex": "5 1 0"}),
             pn.Row(
-                pn.Column(self.table, sizing_mode="stretch_both", styles={"flex": "1.2 1 0"}),
+                self._table_place,
                 pn.Column(self.decay, sizing_mode="stretch_both", styles={"flex": "1 1 0"}),
                 sizing_mode="stretch_both",
                 styles={"flex": "3 1 0"},
@@ -185,6 +188,8 @@ class HamiltonianPage:
         if self._drawn is not h:
             self._drawn = h
             self._list_pairs(h)
+        if not len(self._table_place):
+            self._table_place.append(self.table)
         pair: Pair = state.pair or (0, 0, (0, 0, 0))
         self._choosing = True
         try:
