@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         Explorer,
         Hamiltonian,
         SpinState,
+        ValleyMapView,
+        ValleyView,
         bands,
         compute,
         dos,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         mae,
         open,
         save,
+        valley,
     )
 
     __version__: str
@@ -41,6 +44,8 @@ __all__ = [
     "Explorer",
     "Hamiltonian",
     "SpinState",
+    "ValleyMapView",
+    "ValleyView",
     "__version__",
     "bands",
     "compute",
@@ -52,6 +57,7 @@ __all__ = [
     "mae",
     "open",
     "save",
+    "valley",
 ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -26,15 +27,17 @@ from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy import Directions, magnetic_anisotropy
 from hamexplorer.properties.bands import BandStructure, band_structure, bands_on_mesh
 from hamexplorer.properties.dos import density_of_states
+from hamexplorer.properties.field import with_field
 from hamexplorer.properties.gap import Gap
 from hamexplorer.properties.gap import gap as gap_of
+from hamexplorer.properties.valley import valley_readouts
 from hamexplorer.properties.weights import Grouping
 from hamexplorer.sources import FileSource, HamiltonianCache, Source
 from hamexplorer.sources import compute as compute_hamiltonian
 from hamexplorer.structures.gallery import entries, load_gallery
 from hamexplorer.structures.kpath import KPath, path_from_text, standard_path
 from hamexplorer.structures.load import load_structure
-from hamexplorer.views import AnisotropyView, BandsView, DosView
+from hamexplorer.views import AnisotropyView, BandsView, DosView, ValleyMapView, ValleyView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +51,8 @@ __all__ = [
     "Explorer",
     "Hamiltonian",
     "SpinState",
+    "ValleyMapView",
+    "ValleyView",
     "bands",
     "compute",
     "dos",
@@ -58,6 +63,7 @@ __all__ = [
     "mae",
     "open",
     "save",
+    "valley",
 ]
 
 Crystal = Structure | Atoms | str | os.PathLike[str] | bytes
@@ -282,6 +288,44 @@ def mae(
         by_k,
     )
     return AnisotropyView(result, hamiltonian.structure)
+
+
+def valley(
+    h: Hamiltonian | Crystal,
+    *,
+    soc: float = 1.0,
+    theta: float = 0.0,
+    phi: float = 0.0,
+    exchange: float = 1.0,
+    field: float = 0.0,
+    sites: Iterable[int] | None = None,
+    extremum: Literal["gap", "valence", "conduction"] = "gap",
+) -> ValleyView:
+    """The valleys of a layer near K and K′: energies, splittings, spins, Berry curvatures.
+
+    The view has ``.k`` and ``.k_prime``, ``.valence_difference`` (meV), ``.map(n)``,
+    ``.splitting(fields)``, ``.chern()``, ``.to_dataframe()`` and ``.save(path)``.
+
+    Args:
+        h: a layer's Hamiltonian; a crystal is computed first.
+        soc: spin-orbit strength λ.
+        theta: polar angle of the magnetisation or field from z, degrees.
+        phi: its azimuth from x, degrees.
+        exchange: factor on the exchange field.
+        field: splits the spins on ``sites`` by so many meV, along n(θ, φ); see
+            :func:`hamexplorer.properties.field.with_field`.
+        sites: the atoms that feel it; default all.
+        extremum: what a valley is: the smallest direct gap, or an edge of one band.
+
+    Raises:
+        StructureError: the crystal is not a layer.
+        SettingsError: no valleys in its lattice, no whole bands filled, or a parameter out of
+            range.
+    """
+    hamiltonian, state = _hamiltonian(h), SpinState(soc, theta, phi, exchange)
+    if field:
+        hamiltonian = with_field(hamiltonian, field, sites)
+    return ValleyView(valley_readouts(hamiltonian, state, extremum=extremum), hamiltonian)
 
 
 def save(h: Hamiltonian, path: str | Path) -> None:
