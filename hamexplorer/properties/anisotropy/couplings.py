@@ -38,15 +38,15 @@ _Real = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class BareStates:
-    """States without spin-orbit coupling at one k, in one or two spin channels.
+    """States without spin-orbit coupling at nk points, in one or two spin channels.
 
     A collinear field has two channels (up, down along the local z axis) of n states each, a
     three-component one a single channel of 2n spinors.
 
     Attributes:
-        energies: per channel (m,), eV, ascending.
-        vectors: per channel (n or 2n, m), normalised with the overlap.
-        spin_orbit: iΛ_a(k), (3, n, n), eV.
+        energies: per channel (nk, m), eV, ascending.
+        vectors: per channel (nk, n or 2n, m), normalised with the overlap.
+        spin_orbit: iΛ_a(k), (nk, 3, n, n), eV.
     """
 
     energies: tuple[_Real, ...]
@@ -125,7 +125,7 @@ def _product(left: _Complex, right: _Complex) -> _Complex:
     return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
 
 
-def bare_states(bloch: BlochSum, kpoints: _Real, exchange: float) -> list[BareStates]:
+def bare_states(bloch: BlochSum, kpoints: _Real, exchange: float) -> BareStates:
     """States at ``kpoints`` (nk, 3) of H_scalar ⊗ 1 + ``exchange`` · Σ σ_b B_b (n along z)."""
     matrices = bloch(kpoints)
     assert matrices.exchange is not None
@@ -142,83 +142,84 @@ def bare_states(bloch: BlochSum, kpoints: _Real, exchange: float) -> list[BareSt
         n = scalar.shape[-1]
         back[:, :n, :n] = back[:, n:, n:] = inverse.mH
     solved = [np.linalg.eigh(problem.numpy()) for problem in problems]
-    vectors = [back.numpy() @ vector for _, vector in solved]
-    spin_orbit = matrices.spin_orbit.numpy()
-    return [
-        BareStates(
-            tuple(energies[index] for energies, _ in solved),
-            tuple(vector[index] for vector in vectors),
-            spin_orbit[index],
-        )
-        for index in range(len(kpoints))
-    ]
-
-
-def project(states: BareStates, ranges: Sequence[tuple[int, int]]) -> Couplings:
-    """The couplings of one k; ``ranges`` (first, past the last state in the window) by channel."""
-    channels = range(len(ranges))
-    wanted = [
-        level[start:stop] for level, (start, stop) in zip(states.energies, ranges, strict=True)
-    ]
-    places = _slices([len(level) for level in wanted])
-    deep_places = _slices([start for start, _ in ranges])
-    deep_rows, rows = [], []
-    for vectors, (start, stop) in zip(states.vectors, ranges, strict=True):
-        deep_rows.append(vectors[:, :start])
-        rows.append(vectors[:, start:stop])
-    couplings = _matrices(states, np.concatenate(rows, axis=1))
-    deep_couplings = _matrices(states, np.concatenate(deep_rows, axis=1))
-    energies = np.concatenate(wanted)
-    second = [
-        _second_order(couplings[u], energies, states.energies[u], ranges[u]) for u in channels
-    ]
-    t = len(couplings[0])
-    blocks = {}
-    for s in channels:
-        for u in range(s + 1):
-            first = couplings[u][:, places[s], slice(*ranges[u])].reshape(t, -1)
-            parts = [
-                np.moveaxis(part[:, places[s], :, places[u]], 2, 1).reshape(t * t, -1)
-                for part in second
-            ]
-            blocks[s, u] = np.concatenate([first, *parts])
-    linear, quadratic = [], {}
-    for s in channels:
-        own = deep_couplings[s][:, deep_places[s], : ranges[s][0]]
-        linear.append(np.trace(own, axis1=1, axis2=2))
-        for u in channels:
-            higher = deep_couplings[u][:, deep_places[s], ranges[u][0] :]
-            deep_energies = states.energies[s][: ranges[s][0], None]
-            kernel = _kernel(states.energies[u][None, ranges[u][0] :] - deep_energies)
-            # the factor of ⟨x|V|q⟩ = ⟨q|V|x⟩* is that of the channels (u, s)
-            weighted = (higher * kernel).reshape(t, -1)
-            quadratic[s, u] = -(weighted @ higher.reshape(t, -1).conj().T)
-    return Couplings(
-        energies,
-        tuple(places),
-        blocks,
-        n_deep=sum(start for start, _ in ranges),
-        deep_energy=float(
-            sum(e[:start].sum() for e, (start, _) in zip(states.energies, ranges, strict=True))
-        ),
-        deep_linear=tuple(linear),
-        deep_quadratic=quadratic,
+    return BareStates(
+        tuple(energies for energies, _ in solved),
+        tuple(back.numpy() @ vectors for _, vectors in solved),
+        matrices.spin_orbit.numpy(),
     )
 
 
+def project(states: BareStates, ranges: Sequence[tuple[int, int]]) -> list[Couplings]:
+    """The couplings of every k; ``ranges`` (first, past the last active state) by channel."""
+    channels = range(len(ranges))
+    places = _slices([stop - start for start, stop in ranges])
+    deep_places = _slices([start for start, _ in ranges])
+    pairs = list(zip(states.energies, states.vectors, ranges, strict=True))
+    energies = np.concatenate([level[:, start:stop] for level, _, (start, stop) in pairs], axis=1)
+    rows = np.concatenate([v[:, :, start:stop] for _, v, (start, stop) in pairs], axis=2)
+    deep_rows = np.concatenate([v[:, :, :start] for _, v, (start, _) in pairs], axis=2)
+    couplings, deep_couplings = _matrices(states, rows), _matrices(states, deep_rows)
+    second = [
+        _second_order(couplings[u], energies, states.energies[u], ranges[u]) for u in channels
+    ]
+    count, t = couplings[0].shape[:2]
+    blocks = {}
+    for s in channels:
+        for u in range(s + 1):
+            first = couplings[u][:, :, places[s], slice(*ranges[u])].reshape(count, t, -1)
+            parts = [
+                np.moveaxis(part[:, :, places[s], :, places[u]], 3, 2).reshape(count, t * t, -1)
+                for part in second
+            ]
+            blocks[s, u] = np.concatenate([first, *parts], axis=1)
+    linear, quadratic = [], {}
+    for s in channels:
+        own = deep_couplings[s][:, :, deep_places[s], : ranges[s][0]]
+        linear.append(np.trace(own, axis1=2, axis2=3))
+        for u in channels:
+            higher = deep_couplings[u][:, :, deep_places[s], ranges[u][0] :]
+            gap = (
+                states.energies[u][:, None, ranges[u][0] :]
+                - states.energies[s][:, : ranges[s][0], None]
+            )
+            # the factor of ⟨x|V|q⟩ = ⟨q|V|x⟩* is that of the channels (u, s)
+            weighted = (higher * _kernel(gap)[:, None]).reshape(count, t, -1)
+            quadratic[s, u] = -(weighted @ _adjoint(higher.reshape(count, t, -1)))
+    deep = sum(level[:, :start].sum(axis=1) for level, _, (start, _) in pairs)
+    return [
+        Couplings(
+            energies[k],
+            tuple(places),
+            {name: block[k] for name, block in blocks.items()},
+            n_deep=sum(start for start, _ in ranges),
+            deep_energy=float(np.broadcast_to(deep, count)[k]),
+            deep_linear=tuple(part[k] for part in linear),
+            deep_quadratic={name: part[k] for name, part in quadratic.items()},
+        )
+        for k in range(count)
+    ]
+
+
 def _matrices(states: BareStates, rows: _Complex) -> list[_Complex]:
-    """⟨m|V_t|n⟩ for the states ``rows`` (n, r) and all states of every channel: (t, r, m)."""
+    """⟨m|V_t|n⟩ for the states ``rows`` (nk, n, r) and all of every channel, (nk, t, r, m)."""
     if len(states.vectors) == 2:
-        left = rows.conj().T @ states.spin_orbit
-        return [left @ vectors for vectors in states.vectors]
+        left = _adjoint(rows)[:, None] @ states.spin_orbit
+        return [left @ vectors[:, None] for vectors in states.vectors]
     vectors = states.vectors[0]
-    n = len(vectors) // 2
-    up, down = vectors[:n], vectors[n:]
+    n = vectors.shape[1] // 2
+    up, down = vectors[:, :n], vectors[:, n:]
     turned = ((down, up), (-1j * down, 1j * up), (up, -down))  # σ_b c, upper and lower half
-    left_up, left_down = (half.conj().T @ states.spin_orbit for half in (rows[:n], rows[n:]))
+    left_up, left_down = (
+        _adjoint(half)[:, None] @ states.spin_orbit for half in (rows[:, :n], rows[:, n:])
+    )
     return [
         np.stack(
-            [left_up[a] @ upper + left_down[a] @ lower for a in range(3) for upper, lower in turned]
+            [
+                left_up[:, a] @ upper + left_down[:, a] @ lower
+                for a in range(3)
+                for upper, lower in turned
+            ],
+            axis=1,
         )
     ]
 
@@ -226,13 +227,19 @@ def _matrices(states: BareStates, rows: _Complex) -> list[_Complex]:
 def _second_order(
     coupling: _Complex, energies: _Real, levels: _Real, window: tuple[int, int]
 ) -> _Complex:
-    """½ Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [K(E_m − E_q) + K(E_n − E_q)], (t, M, t, M), q outside."""
-    t, size, _ = coupling.shape
-    outside = np.r_[0 : window[0], window[1] : len(levels)]
-    across = coupling[:, :, outside]
-    kernel = _kernel(energies[:, None] - levels[outside])
-    half = (across * kernel).reshape(t * size, -1) @ across.reshape(t * size, -1).conj().T
-    return ((half + half.conj().T) / 2).reshape(t, size, t, size)
+    """½ Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [K(E_m − E_q) + K(E_n − E_q)], (nk, t, M, t, M), q outside."""
+    count, t, size, total = coupling.shape
+    outside = np.r_[0 : window[0], window[1] : total]
+    across = coupling[..., outside]
+    kernel = _kernel(energies[:, :, None] - levels[:, None, outside])
+    half = (across * kernel[:, None]).reshape(count, t * size, -1) @ _adjoint(
+        across.reshape(count, t * size, -1)
+    )
+    return ((half + _adjoint(half)) / 2).reshape(count, t, size, t, size)
+
+
+def _adjoint(matrices: _Complex) -> _Complex:
+    return matrices.conj().swapaxes(-1, -2)
 
 
 def _kernel(gap: _Real) -> _Real:

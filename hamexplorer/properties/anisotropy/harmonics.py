@@ -79,7 +79,7 @@ def interpolated(
         nodes = scipy.linalg.qr(basis.T, mode="r", pivoting=True)[1][:rank].tolist()
         rest = sorted(set(everything) - set(nodes))
         held_out = [rest[(i + 1) * len(rest) // (_HELD_OUT + 1)] for i in range(_HELD_OUT)]
-        values = at(nodes)
+        values = at([*nodes, *held_out])[:rank]
         guessed = basis[held_out] @ np.linalg.lstsq(basis[nodes], values, rcond=None)[0]
         error = float(np.abs(guessed - at(held_out))[:, 0].max())
         if error <= _PART * float(np.ptp(values[:, 0])):

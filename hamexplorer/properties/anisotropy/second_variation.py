@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ __all__ = ["DEFAULT_WINDOW", "SecondVariation"]
 DEFAULT_WINDOW = (10.0, 8.0)
 """eV below and above the Fermi level."""
 _MAX_BYTES = 4e9
+_CHUNK_BYTES = 1.6e7
 _BATCH_BYTES = 3e7
 _CHECKED_KPOINTS = 12
 
@@ -128,7 +130,7 @@ class SecondVariation:
             self._kpoints = KMesh(shape).full_kpoints[self._wedge.representatives]
             found = time.perf_counter()
             states = self._bare_states(bloch, monitor)
-            energies = np.stack([np.concatenate(one.energies) for one in states])
+            energies = np.concatenate([np.concatenate(one.energies, axis=1) for one in states])
             self.fermi = chemical_potential(
                 energies, self._wedge.weights, h.n_electrons, self.smearing
             )
@@ -259,21 +261,22 @@ class SecondVariation:
     # --- preparation ------------------------------------------------------------------------
 
     def _bare_states(self, bloch: BlochSum, monitor: Monitor) -> list[BareStates]:
-        n = self.hamiltonian.basis.n_orbitals
-        need = 16.0 * len(self._kpoints) * 5 * n * n
+        """States at all irreducible k-points, in chunks."""
+        n, nk = self.hamiltonian.basis.n_orbitals, len(self._kpoints)
+        need = 16.0 * nk * 5 * n * n
         if need > _MAX_BYTES:
             raise ResourceLimitError(
-                f"The states of {n} orbitals at {len(self._kpoints)} k-points need "
-                f"{need / 1e9:.1f} GB, the limit is {_MAX_BYTES / 1e9:.0f} GB; use a coarser mesh "
-                "or the exact method."
+                f"The states of {n} orbitals at {nk} k-points need {need / 1e9:.1f} GB, the limit "
+                f"is {_MAX_BYTES / 1e9:.0f} GB; use a coarser mesh or the exact method."
             )
-        size = max(1, int(1.6e7 / (16.0 * n * n * 10)))
-        parts = np.array_split(self._kpoints, max(1, int(np.ceil(len(self._kpoints) / size))))
+        size = max(1, int(_CHUNK_BYTES / (16.0 * n * n * 10)))
+        workers = worker_count()
+        count = min(nk, workers * math.ceil(nk / size / workers))
+        parts = np.array_split(self._kpoints, count)
         states: list[BareStates] = []
-        for group in _grouped(parts, 4 * worker_count()):
-            monitor.report("States without spin-orbit", 0.6 * len(states) / len(self._kpoints))
-            for solved in map_chunks(lambda k: bare_states(bloch, k, self.exchange), group):
-                states += solved
+        for some in _grouped(parts, 2 * workers):
+            monitor.report("States without spin-orbit", 0.6 * len(states) / count)
+            states += map_chunks(lambda k: bare_states(bloch, k, self.exchange), some)
         return states
 
     def _ranges(self, states: list[BareStates]) -> tuple[tuple[int, int], ...]:
@@ -281,7 +284,7 @@ class SecondVariation:
         below, above = self.window
         ranges = []
         for channel in range(len(states[0].energies)):
-            energies = np.stack([one.energies[channel] for one in states])
+            energies = np.concatenate([one.energies[channel] for one in states])
             start = int((energies.max(axis=0) < self.fermi - below).sum())
             stop = energies.shape[1] - int((energies.min(axis=0) > self.fermi + above).sum())
             ranges.append((start, max(start, stop)))
@@ -294,10 +297,11 @@ class SecondVariation:
 
     def _project(self, states: list[BareStates], monitor: Monitor) -> list[Couplings]:
         couplings: list[Couplings] = []
-        for group in _grouped(states, 8 * worker_count()):
-            monitor.report("Spin-orbit matrix", 0.6 + 0.4 * len(couplings) / len(states))
-            couplings += map_chunks(lambda one: project(one, self.ranges), group)
-            need = couplings[0].nbytes * len(states)
+        for some in _grouped(states, 2 * worker_count()):
+            monitor.report("Spin-orbit matrix", 0.6 + 0.4 * len(couplings) / len(self._kpoints))
+            for solved in map_chunks(lambda part: project(part, self.ranges), some):
+                couplings += solved
+            need = couplings[0].nbytes * len(self._kpoints)
             if need > _MAX_BYTES:
                 raise ResourceLimitError(
                     f"The spin-orbit matrices of the window need {need / 1e9:.1f} GB, the limit "
