@@ -22,13 +22,14 @@ __all__ = ["Exported", "export_menu"]
 class Exported:
     """One plot: ``name`` gives the file's name without ending.
 
-    ``table`` and ``picture`` return None while there is nothing to save.
+    ``table`` and ``picture`` return None while there is nothing to save; without ``picture`` there
+    is data alone.
     """
 
     label: str
     name: Callable[[], str]
     table: Callable[[], pd.DataFrame | None]
-    picture: Callable[[], figure | None]
+    picture: Callable[[], figure | None] | None
 
     def save(self, kind: str, downloads: Downloads) -> None:
         """Hand the plot to the visitor as ``csv``, ``png`` or ``svg``."""
@@ -37,18 +38,18 @@ class Exported:
             frame = self.table()
             if frame is not None:
                 downloads.text(f"{stem}.csv", frame.to_csv(index=False))
-        else:
+        elif self.picture is not None:
             plot = self.picture()
             if plot is not None:
                 downloads.picture(f"{stem}.{kind}", plot.id, kind)
 
 
 def export_menu(downloads: Downloads, *plots: Exported) -> pmui.MenuButton:
-    """A button whose menu offers every plot as CSV, PNG and SVG."""
+    """A button whose menu offers every plot as CSV, PNG and SVG, tables as CSV."""
     choices = {
         f"{plot.label} ({kind.upper()})": (plot, kind)
         for plot in plots
-        for kind in ("csv", "png", "svg")
+        for kind in (("csv", "png", "svg") if plot.picture is not None else ("csv",))
     }
     button = pmui.MenuButton(
         label="Export",

@@ -22,7 +22,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "make_page", "prepare", "serve"]
 
 MAX_MESSAGE_BYTES = 32_000_000
 """A 20 MB file in base64 and its frame; the browser refuses larger files before sending."""
-_OF_A_CRYSTAL = ("atoms", "pair", "point", "camera", "colour", "component")
+_OF_A_CRYSTAL = ("atoms", "pair", "point", "camera", "colour", "component", "field_atoms")
 
 
 def make_page(

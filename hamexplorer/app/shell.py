@@ -21,11 +21,13 @@ from hamexplorer.app.pages.anisotropy import AnisotropyPage
 from hamexplorer.app.pages.bands import BandsPage
 from hamexplorer.app.pages.hamiltonian import HamiltonianPage
 from hamexplorer.app.pages.structure import StructurePage
+from hamexplorer.app.pages.valleys import ValleysPage
 from hamexplorer.app.progress import JobBar, Notices
 from hamexplorer.app.rail import Rail
-from hamexplorer.app.state import COLOUR_NONE, PAGES, AppState
+from hamexplorer.app.state import COLOUR_NONE, FIELD_EVERYWHERE, PAGES, AppState
 from hamexplorer.app.strip import ProvenanceStrip
 from hamexplorer.app.style import THEME
+from hamexplorer.app.valleys.model import field_choices
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import HamiltonianError
 from hamexplorer.hamiltonian import Hamiltonian
@@ -40,6 +42,7 @@ _TITLES = {
     "structure": "Structure",
     "bands": "Bands",
     "hamiltonian": "Hamiltonian",
+    "valleys": "Valleys",
     "anisotropy": "Anisotropy",
 }
 # Grid areas: main is a page's plots, side its numbers, crystal the viewer.
@@ -103,6 +106,7 @@ class Shell:
         self.structure = StructurePage(self.state, self.downloads)
         self.bands = BandsPage(self.state, post, self.downloads)
         self.hamiltonian = HamiltonianPage(self.state, self.downloads)
+        self.valleys = ValleysPage(self.state, post, self.downloads)
         self.anisotropy = AnisotropyPage(self.state, post, self.downloads)
         self.rail = Rail(self.state, self.opener)
         self.notices = Notices(self.state)
@@ -163,6 +167,9 @@ class Shell:
         if kept.get("colour", COLOUR_NONE) not in known:
             missing.append("colouring")
             del kept["colour"]
+        if kept.get("field_atoms", FIELD_EVERYWHERE) not in field_choices(h.basis).values():
+            missing.append("choice of atoms")
+            del kept["field_atoms"]
         for what in missing:
             self.state.tell("warning", f"The address asks for a {what} that this crystal lacks.")
         return kept
@@ -222,6 +229,7 @@ class Shell:
         return {
             "bands": self.bands,
             "hamiltonian": self.hamiltonian,
+            "valleys": self.valleys,
             "anisotropy": self.anisotropy,
         }
 

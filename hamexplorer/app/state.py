@@ -12,9 +12,11 @@ from hamexplorer.dft.settings import DftSettings
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.plots.anisotropy_data import UNITS
 from hamexplorer.progress import ProgressEvent
+from hamexplorer.properties.valley import MAP_FIELDS
 
 __all__ = [
     "COLOUR_NONE",
+    "FIELD_EVERYWHERE",
     "MAE_METHODS",
     "MAE_VIEWS",
     "PAGES",
@@ -25,9 +27,10 @@ __all__ = [
     "Subject",
 ]
 
-PAGES = ("structure", "bands", "hamiltonian", "anisotropy")
+PAGES = ("structure", "bands", "hamiltonian", "valleys", "anisotropy")
 """Names of the pages, in the order of the menu."""
 COLOUR_NONE = "none"
+FIELD_EVERYWHERE = "all"
 MAE_VIEWS = ("angles", "origin", "convergence")
 """What the Anisotropy page shows."""
 MAE_METHODS = ("second variation", "exact")
@@ -99,6 +102,12 @@ class AppState(param.Parameterized):
     supercell: Any = param.NumericTuple(default=(1, 1, 1), length=3)
     camera = param.Dict(default=None, allow_None=True)
 
+    map_field: Any = param.Selector(default="curvature", objects=list(MAP_FIELDS))
+    field = param.Number(default=0.0, bounds=(-100, 100), doc="Spin splitting by a field, meV.")
+    field_atoms = param.String(
+        default=FIELD_EVERYWHERE, doc="Where the field acts: all, element:Mo or site:S2."
+    )
+
     mae_view: Any = param.Selector(default="angles", objects=list(MAE_VIEWS))
     mae_unit: Any = param.Selector(default="meV_per_cell", objects=list(UNITS))
     mae_mesh: Any = param.Parameter(default=None, doc="Divisions of the k mesh, or None: chosen.")
@@ -130,4 +139,5 @@ class AppState(param.Parameterized):
             changes |= {"atoms": [], "pair": None, "point": None, "camera": None}
             if ":" in self.colour:
                 changes["colour"] = COLOUR_NONE
+            changes["field_atoms"] = FIELD_EVERYWHERE
         self.param.update(**changes)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from hamexplorer.app.state import MAE_VIEWS, PAGES, AppState
+from hamexplorer.properties.valley import MAP_FIELDS
 
 __all__ = ["FIELDS", "read_query", "write_query"]
 
@@ -22,6 +23,7 @@ _COMPONENT = re.compile(r"S|H|B[xyz]?|L[xyz]|re|im|abs")
 _COLOUR = re.compile(r"none|spin_[xyz]|(element|site|shell|l):[\w −\-+²=()]{1,24}")
 _SITE = r"\d{1,5}"
 _PAIR = re.compile(rf"({_SITE})\.({_SITE})\.(-?\d{{1,3}})\.(-?\d{{1,3}})\.(-?\d{{1,3}})")
+_FIELD_ATOMS = re.compile(r"all|(element|site):[A-Za-z]{1,3}\d{0,5}")
 _GALLERY = re.compile(r"[a-z0-9-]{1,40}")
 _LONG_UNITS = {
     "cell": "meV_per_cell",
@@ -152,6 +154,9 @@ FIELDS: dict[str, _Field] = {
         lambda t: _integers(t, 3, 1, 20, "x"),
     ),
     "cam": _Field("camera", _write_camera, _camera),
+    "v": _Field("map_field", str, _one_of({name: name for name in MAP_FIELDS})),
+    "b": _Field("field", _plain, _number(-100, 100)),
+    "on": _Field("field_atoms", str, _matching(_FIELD_ATOMS)),
     "view": _Field("mae_view", str, _one_of({name: name for name in MAE_VIEWS})),
     "unit": _Field("mae_unit", lambda u: _SHORT_UNITS[u], _one_of(_LONG_UNITS)),
     "mesh": _Field(

@@ -137,7 +137,7 @@ class LiveZonePlot:
         self._frame.glyph.fill_color = colours.background
         self._edge.glyph.line_color = colours.text
         self._letters.glyph.update(
-            text_color=colours.text, background_fill_color=colours.background
+            text_color=colours.text, background_fill_color=colours.background, padding=3
         )
         self._scale.glyph.line_color = self._scale_text.glyph.text_color = colours.text
         self._valleys.glyph.line_color = colours.text

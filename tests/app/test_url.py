@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hamexplorer.app.state import PAGES, AppState, Subject
 from hamexplorer.app.url import FIELDS, read_query, write_query
+from hamexplorer.properties.valley import MAP_FIELDS
 from hamexplorer.structures import load_gallery
 
 site = st.integers(0, 500)
@@ -34,6 +35,9 @@ views = st.fixed_dictionaries(
         "camera": st.fixed_dictionaries(
             {key: st.lists(finite, min_size=3, max_size=3) for key in ("position", "target")}
         ),
+        "map_field": st.sampled_from(MAP_FIELDS),
+        "field": st.integers(-100, 100).map(float),
+        "field_atoms": st.sampled_from(["all", "element:Mo", "site:S2"]),
         "dark": st.booleans(),
     },
 )
@@ -92,6 +96,11 @@ def test_any_value_is_read_or_noted(key: str, text: str) -> None:
         "cam=1,2",
         "p=secret",
         "dark=yes",
+        "v=E_VBM",
+        "b=nan",
+        "b=101",
+        "on=site:",
+        "on=element:<b>",
         "unknown=1",
     ],
 )

@@ -1,0 +1,1 @@
+"""What the Valleys page is made of: computing, plots, numbers."""
