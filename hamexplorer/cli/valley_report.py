@@ -39,6 +39,7 @@ def valley_data(
         "conduction_difference_meV": pair.conduction_difference,
         "gap_difference_meV": pair.gap_difference,
         "valley_polarisation_300K": pair.polarisation(),
+        "bright_transition_g": pair.bright_g,
         "warnings": warnings,
     }
 
@@ -85,6 +86,7 @@ def valley_table(data: Mapping[str, Any]) -> Table:
     row("circular polarisation η", *(f"{side['circular_polarisation']:+.4f}" for side in sides))
     row("E_v(K) − E_v(K′), meV", f"{data['valence_difference_meV']:+.3f}", "")
     row("E_c(K) − E_c(K′), meV", f"{data['conduction_difference_meV']:+.3f}", "")
+    row("g of the bright transition", f"{data['bright_transition_g']:+.2f}", "")
     if "chern" in data:
         row("(1/2π) ∫ Ω", *(f"{data['chern'][k]:+.4f}" for k in ("K", "K_prime")))
     return table

@@ -74,6 +74,18 @@ def test_mos2_berry_curvature_at_k(pair: ValleyPair) -> None:
     assert pair.position == "exact"
 
 
+def test_mos2_bright_transition_in_a_magnetic_field(pair: ValleyPair) -> None:
+    # experiment and theory for all MX2 layers: about −4 (A. Srivastava et al., Nat. Phys. 11, 141
+    # (2015); T. Woźniak et al., Phys. Rev. B 101, 235408 (2020))
+    assert pair.bright_g == pytest.approx(-4, abs=0.8)
+
+
+def test_g_of_a_massive_dirac_cone_is_zero() -> None:
+    # both bands have the same moment: the gap does not move (D. Xiao et al., Phys. Rev. Lett. 99,
+    # 236809 (2007))
+    assert valley_readouts(graphene(stagger=0.2)).bright_g == pytest.approx(0, abs=1e-6)
+
+
 def test_mos2_map(mos2: Hamiltonian, pair: ValleyPair) -> None:
     half = valley_map(mos2, 6)
     whole = valley_map(mos2, 6, symmetry=False)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.properties.berry import band_geometry
+from hamexplorer.properties.field import ELECTRON_G
 from hamexplorer.properties.valley.edges import edge_bands
 from hamexplorer.properties.valley.find import Extremum, Valley, find_valleys
 from hamexplorer.structures.zone import planar_zone
@@ -93,6 +94,22 @@ class ValleyPair:
             raise SettingsError(f"A temperature is a positive number of K, not {temperature!r}.")
         kt = BOLTZMANN_EV_PER_K * temperature
         return float(np.tanh(self.valence_difference * 1e-3 / (2 * kt)))
+
+    @property
+    def bright_g(self) -> float:
+        """g of the bright transition in a magnetic field along the normal.
+
+        E_gap(K) − E_gap(K′) = g µB B with the shifts (g_s/2 ⟨σ⟩ − m/µB) µB B of both bands at
+        each valley (T. Woźniak et al., Phys. Rev. B 101, 235408 (2020), eq. 3), from the highest
+        valence band to that of the two lowest conduction bands whose spin is its own.
+        """
+        return self._bright(self.k) - self._bright(self.k_prime)
+
+    def _bright(self, readout: ValleyReadout) -> float:
+        spin = readout.spin @ self.normal
+        partner = 2 + int(np.argmax(spin[2:] * np.sign(spin[1])))
+        shift = ELECTRON_G / 2 * spin - readout.moment
+        return float(shift[partner] - shift[1])
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per valley and band: energies in eV, Ω in Å², m in µB."""
