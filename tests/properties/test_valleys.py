@@ -75,8 +75,8 @@ def test_mos2_berry_curvature_at_k(pair: ValleyPair) -> None:
 
 
 def test_mos2_bright_transition_in_a_magnetic_field(pair: ValleyPair) -> None:
-    # experiment and theory for all MX2 layers: about −4 (A. Srivastava et al., Nat. Phys. 11, 141
-    # (2015); T. Woźniak et al., Phys. Rev. B 101, 235408 (2020))
+    # about −4 in all layers of this family: A. Srivastava et al., Nat. Phys. 11, 141 (2015),
+    # WSe2; T. Woźniak et al., Phys. Rev. B 101, 235408 (2020), computed
     assert pair.bright_g == pytest.approx(-4, abs=0.8)
 
 

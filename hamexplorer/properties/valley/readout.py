@@ -97,10 +97,10 @@ class ValleyPair:
 
     @property
     def bright_g(self) -> float:
-        """g of the bright transition in a magnetic field along the normal.
+        """The g factor of the bright transition in a magnetic field along the normal.
 
         E_gap(K) − E_gap(K′) = g µB B with the shifts (g_s/2 ⟨σ⟩ − m/µB) µB B of both bands at
-        each valley (T. Woźniak et al., Phys. Rev. B 101, 235408 (2020), eq. 3), from the highest
+        each valley (T. Woźniak et al., Phys. Rev. B 101, 235408 (2020)), from the highest
         valence band to that of the two lowest conduction bands whose spin is its own.
         """
         return self._bright(self.k) - self._bright(self.k_prime)
