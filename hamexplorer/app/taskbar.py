@@ -33,7 +33,7 @@ class TaskBar:
             value=0, variant="determinate", margin=(0, 12, 6, 12), sizing_mode="stretch_width"
         )
         self.button = pmui.Button(label="Cancel", size="small", variant="outlined", margin=6)
-        self.button.on_click(self._stop)
+        self.button.on_click(self._pressed_cancel)
         self.view = pn.Row(
             pn.Column(self.text.view, self.bar, sizing_mode="stretch_width"),
             self.button,
@@ -74,11 +74,11 @@ class TaskBar:
 
         self._jobs.start(work, finish, stop, self._progress)
 
-    def cancel(self) -> None:
-        """Ask the work to stop."""
+    def stop(self) -> None:
+        """Ask the work to stop, without a word to the visitor."""
         self._jobs.cancel()
 
-    def _stop(self, _: Any) -> None:
+    def _pressed_cancel(self, _: Any) -> None:
         self._pressed = True
         self._jobs.cancel()
 

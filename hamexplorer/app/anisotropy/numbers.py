@@ -27,6 +27,7 @@ __all__ = [
 
 _SAME = 2.0
 """Degrees within which an axis is called by a crystal direction."""
+_LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _NONE_MEV = 1e-5
 
 
@@ -94,11 +95,10 @@ def constants_html(sweep: Sweep) -> str:
     constants = sweep.constants
     if constants is None:
         return ""
-    scale = sweep.arc.units(1.0)["MJ_per_m3"]
     rows = "".join(
-        f"<tr><td>{html.escape(name)} <span class='soft'>{html.escape(term)}</span></td>"
-        f"<td class='n'>{number(value)}</td><td class='n'>± {_two(error)}</td>"
-        f"<td class='n'>{number(float(f'{scale * value:.3g}'))}</td></tr>"
+        f"<tr><th>{html.escape(name.translate(_LOWERED))} "
+        f"<span class='soft'>{html.escape(term)}</span></th>"
+        f"<td class='n'>{number(value)} ± {_two(error)}</td></tr>"
         for name, term, value, error in zip(
             constants.names,
             constants.terms,
@@ -114,9 +114,8 @@ def constants_html(sweep: Sweep) -> str:
         else ""
     )
     return (
-        heading(f"Constants, {constants.form} form")
-        + "<table class='facts hx-constants'><tr><th></th><th class='n'>meV/cell</th>"
-        + f"<th class='n'></th><th class='n'>MJ/m³</th></tr>{rows}</table>"
+        heading(f"Constants, {constants.form} form (meV/cell)")
+        + f"<table class='facts hx-constants'>{rows}</table>"
         + f"<p class='soft'>The fit misses the points by {_two(constants.residual_meV)} meV "
         + f"(rms).</p>{left_out}"
     )

@@ -15,6 +15,7 @@ from hamexplorer.app.anisotropy.numbers import (
     energy_html,
     moments_html,
 )
+from hamexplorer.app.anisotropy.requests import Requests
 from hamexplorer.app.anisotropy.settings import AnisotropySettings
 from hamexplorer.app.anisotropy.view import AngleView
 from hamexplorer.app.browser import Downloads
@@ -60,11 +61,12 @@ class AnisotropyPage:
         self.task = TaskBar(post, "anisotropy")
         self.settings = AnisotropySettings(state)
         self.angles = AngleView(state, lambda: self._sweep)
+        self.requests = Requests(state, post, lambda: self._model, self._failed, self._stem)
         self.toolbar = pn.Row(
             self.settings.views,
             self.settings.unit,
             pn.Spacer(sizing_mode="stretch_width"),
-            export_menu(downloads, *self.angles.exports(self._stem)),
+            export_menu(downloads, *self.angles.exports(self._stem), *self.requests.exports()),
             sizing_mode="stretch_width",
             styles={"align-items": "center", "flex": "0 0 auto"},
         )
@@ -74,8 +76,14 @@ class AnisotropyPage:
             visible=False,
             css_classes=["hx-no-anisotropy"],
         )
+        self.curves = pn.Column(self.angles.view, sizing_mode="stretch_both")
         self.content = pn.Column(
-            self.toolbar, self.task.view, self.angles.view, sizing_mode="stretch_both"
+            self.toolbar,
+            self.task.view,
+            self.curves,
+            self.requests.origin,
+            self.requests.convergence,
+            sizing_mode="stretch_both",
         )
         self.main = pn.Column(self.content, self.empty.view, sizing_mode="stretch_both")
         self.numbers = self._html("hx-anisotropy")
@@ -106,7 +114,9 @@ class AnisotropyPage:
         state.param.watch(self._moved, ["soc", "phi", "mae_method", "mae_dipoles"])
         state.param.watch(self._marked, ["theta", "phi"])
         state.param.watch(self._unit_changed, "mae_unit")
+        state.param.watch(self._turn, "mae_view")
         state.param.watch(lambda e: self.angles.set_theme(e.new), "dark")
+        self._turn()
         self._begin()
 
     @staticmethod
@@ -118,6 +128,12 @@ class AnisotropyPage:
             margin=(6, 12),
             css_classes=[name],
         )
+
+    def _turn(self, *_: param.parameterized.Event) -> None:
+        view = self._state.mae_view
+        self.curves.visible = view == "angles"
+        self.requests.origin.visible = view == "origin"
+        self.requests.convergence.visible = view == "convergence"
 
     # --- preparing -------------------------------------------------------------------------
 
@@ -132,7 +148,7 @@ class AnisotropyPage:
         self.empty.view.visible = bool(reason)
         self.content.visible = self.side.visible = not reason
         if reason or h is None:
-            self.task.cancel()
+            self.task.stop()
             self._asked = None
             return
         if self._asked == (h, setup):
@@ -141,6 +157,7 @@ class AnisotropyPage:
         other = self._asked is None or self._asked[0] is not h
         self._asked = (h, setup)
         self._model = None
+        self.requests.forget()
         self.angles.view.styles = _PALE
         if other:
             self._sweep = self._moments = self._checked = None
@@ -313,7 +330,7 @@ class AnisotropyPage:
                 self._show(self._sweep)
 
         self.task.run(
-            f"exact at {4} directions, λ = {soc:.0%}",
+            f"four exact directions, λ = {soc:.0%}",
             lambda monitor: model.check(soc, phi, monitor),
             done,
             self._failed,
