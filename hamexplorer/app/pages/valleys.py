@@ -22,7 +22,13 @@ from hamexplorer.app.valleys.model import (
     ValleyRequest,
     field_choices,
 )
-from hamexplorer.app.valleys.numbers import chern_html, elsewhere_html, pair_html, tesla_sentence
+from hamexplorer.app.valleys.numbers import (
+    chern_html,
+    elsewhere_html,
+    metal_sentence,
+    pair_html,
+    tesla_sentence,
+)
 from hamexplorer.app.valleys.view import ValleyView
 from hamexplorer.errors import HamexplorerError
 from hamexplorer.hamiltonian import Hamiltonian
@@ -351,12 +357,10 @@ class ValleysPage:
         finer = shown is not None and shown.n > result.n
         if self._model is not model or (finer and self._drawn == self._asked):
             return
-        if result.overlapping > 0:
+        sentence = metal_sentence(result)
+        if sentence:
             self._stop()
-            self._say(
-                f"{result.title} is a metal here: its highest valence and lowest conduction band "
-                f"overlap by {1e3 * result.overlapping:.0f} meV. Valleys need a gap between them."
-            )
+            self._say(sentence)
             return
         self._say("")
         self._drawn = request

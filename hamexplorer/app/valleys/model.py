@@ -95,9 +95,9 @@ class ValleyModel:
     def __init__(self, h: Hamiltonian) -> None:
         self.hamiltonian = h
         self.zone = planar_zone(h.structure)
-        self.edges = edge_bands(h)
         if not self.zone.has_valleys:
             find_valleys(h)  # says why not
+        self.edges = edge_bands(h)
         size = 2 * h.basis.n_orbitals
         fitting = (meshes[1:] for meshes in _MESHES if size <= meshes[0])
         self.coarse, self.fine = next(fitting, _COARSEST)

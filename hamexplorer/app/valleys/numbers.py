@@ -10,7 +10,7 @@ from hamexplorer.app.valleys.model import SHIFTED
 from hamexplorer.properties.field import spin_splitting_of_tesla
 from hamexplorer.properties.valley import ValleyChern, ValleyMap, ValleyPair, ValleyReadout
 
-__all__ = ["chern_html", "elsewhere_html", "pair_html", "tesla_sentence"]
+__all__ = ["chern_html", "elsewhere_html", "metal_sentence", "pair_html", "tesla_sentence"]
 
 _BANDS = (
     ("Top valence band", 1),
@@ -20,6 +20,7 @@ _BANDS = (
 )
 _TEMPERATURE = 300.0  # K
 _NOTABLE = 1.0  # meV
+_CLOSED = 1e-5  # eV
 _DEFINITION = (
     "Of few holes in equilibrium at 300 K: (p_K − p_K′)/(p_K + p_K′) = "
     "tanh((E_v(K) − E_v(K′)) / 2kT), both valleys with the same mass."
@@ -126,6 +127,19 @@ def tesla_sentence(field: float, atoms: str) -> str:
         f"{_number(field, '+.0f')} meV on {atoms}, along n(θ, φ): spins as in "
         f"{_number(field / unit, '+.0f')} T."
     )
+
+
+def metal_sentence(result: ValleyMap) -> str:
+    """Why a layer without a gap has no valleys to show; empty if it has one."""
+    bands = "its highest valence and lowest conduction band"
+    if result.overlapping > 0:
+        return (
+            f"{result.title} is a metal here: {bands} overlap by {1e3 * result.overlapping:.0f} "
+            "meV. Valleys need a gap between them."
+        )
+    if float(result.field("gap").min()) < _CLOSED:
+        return f"{result.title} has no gap here: {bands} touch. Valleys need a gap between them."
+    return ""
 
 
 def _title(*cells: str) -> str:

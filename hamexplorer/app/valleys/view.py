@@ -205,7 +205,7 @@ def _windows(bands: BandStructure) -> dict[str, tuple[float, float]]:
     to the same scale.
     """
     shown = bands.energies - bands.zero_energy("vbm")
-    middle = shown.shape[1] // 2
+    middle = round(bands.n_electrons) - bands.first_band  # lowest conduction band
     conduction, valence = shown[:, middle : middle + 2], shown[:, middle - 2 : middle]
     bottom, top = float(conduction.min()), float(valence.max())
     span = max(float(conduction.max()) - bottom, top - float(valence.min()))
