@@ -154,6 +154,33 @@ def test_a_ferrimagnet_keeps_its_order():
     assert middle < -0.8
 
 
+@pytest.mark.slow
+def test_manganese_oxide_is_an_antiferromagnet():
+    # rock salt, a = 4.445 Å, Mn layers along [111] alternate; measured 4.58 µB (A. K. Cheetham,
+    # D. A. O. Hope, Phys. Rev. B 27, 6964 (1983))
+    a = 4.445
+    structure = Structure(
+        Lattice(a / 2 * (np.ones((3, 3)) + np.eye(3))),
+        ["Mn", "Mn", "O", "O"],
+        [[0, 0, 0], [0.5] * 3, [0.25] * 3, [0.75] * 3],
+        site_properties={"magmom": [5.0, -5.0, 0.0, 0.0]},
+    )
+    settings = DftSettings(
+        kmesh=(2, 2, 2), cutoff=120.0, spin_orbit=False, range_angstrom=6.0, threads=1
+    )
+    h = engine.run(structure, settings)
+    first, second, *oxygen = h.provenance.results["site_moments_muB"]
+    assert first == pytest.approx(4.58, abs=0.15)
+    assert second == pytest.approx(-first, abs=1e-3)
+    assert np.abs(oxygen).max() < 0.01
+    assert h.provenance.results["moment_muB"] == pytest.approx(0.0, abs=1e-3)
+    assert h.provenance.warnings == ()
+    up, down = crystals.spin_levels(h, np.array([0.31, 0.12, -0.27]))
+    n = int(h.n_electrons) // 2
+    assert np.abs(up - down)[:n].max() < 2e-3
+    assert up[n] - up[n - 1] > 0.5
+
+
 def test_a_lost_order_is_said():
     lithium = Structure(
         Lattice.cubic(4.5),
