@@ -36,6 +36,7 @@ class CrystalPane:
         )
         state.param.watch(self._draw, ["subject", "supercell"])
         state.param.watch(self._follow, ["theta", "phi", "dark", "atoms"])
+        state.param.watch(self._axis, ["easy_axis", "page"])
         self.viewer.param.watch(self._clicked, "clicked")
         self.viewer.param.watch(self._camera, "camera")
         self._draw()
@@ -71,6 +72,10 @@ class CrystalPane:
             dark=self._state.dark,
             selected=list(self._state.atoms),
         )
+
+    def _axis(self, *_: param.parameterized.Event) -> None:
+        axis = self._state.easy_axis if self._state.page == "anisotropy" else None
+        self.viewer.axis = [] if axis is None else [x + 0.0 for x in axis]
 
     def _camera(self, event: param.parameterized.Event) -> None:
         if event.new is not None:

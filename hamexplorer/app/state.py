@@ -99,6 +99,9 @@ class AppState(param.Parameterized):
     atoms = param.List(default=[], item_type=int, doc="Selected sites.")
     pair: Any = param.Parameter(default=None, doc="The block on the Hamiltonian page.")
     component = param.String(default="H", doc="What is shown of it.")
+    easy_axis: Any = param.Parameter(
+        default=None, doc="Unit vector to draw in the crystal on the Anisotropy page, or None."
+    )
     supercell: Any = param.NumericTuple(default=(1, 1, 1), length=3)
     camera = param.Dict(default=None, allow_None=True)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from bokeh.models import ColumnDataSource, DataRange1d, FixedTicker, HoverTool, Range1d
-from bokeh.models.annotations import Legend, LegendItem, Span
+from bokeh.models.annotations import Span
 from bokeh.models.mappers import LinearColorMapper
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -63,12 +63,7 @@ class LiveAngleCurve:
     def _draw(self) -> None:
         plot: Any = self.figure
         place: dict[str, Any] = {"x": "angle", "y": "energy"}
-        other = plot.line(
-            **place, source=self.other, line_color=SOC_OFF, line_dash="dashed", line_width=2
-        )
-        self._name = LegendItem(label="", renderers=[other])
-        self._legend = Legend(items=[self._name], visible=False, location="top_right", margin=2)
-        plot.add_layout(self._legend)
+        plot.line(**place, source=self.other, line_color=SOC_OFF, line_dash="dashed", line_width=2)
         plot.line(**place, source=self.fit, line_color=SOC_ON, line_width=2.5)
         points = plot.scatter(**place, source=self.points, size=7, color=SOC_ON)
         exact = plot.scatter(
@@ -85,9 +80,8 @@ class LiveAngleCurve:
             source=self.marker,
             size=15,
             fill_color=DIAL,
-            fill_alpha=0.35,
-            line_color=DIAL,
-            line_width=2.5,
+            line_color="#ffffff",
+            line_width=2,
         )
         tips = [(self._symbol, "@angle{0.0}°"), ("E − E_min", "@energy{0.0000}")]
         plot.add_tools(HoverTool(renderers=[points, exact], tooltips=tips))
@@ -100,11 +94,10 @@ class LiveAngleCurve:
         self.figure.title.text = title  # type: ignore[union-attr]
         self._fit_range()
 
-    def set_other(self, angle: _Array | None, energy: _Array | None, name: str = "") -> None:
-        """Draw the dashed curve called ``name``, or none."""
+    def set_other(self, angle: _Array | None, energy: _Array | None, title: str) -> None:
+        """Draw the dashed curve, or none; ``title`` is the figure's."""
         self.other.data = _columns(angle, energy)
-        self._name.label = {"value": name}
-        self._legend.visible = bool(name)
+        self.figure.title.text = title  # type: ignore[union-attr]
         self._fit_range()
 
     def set_exact(self, angle: _Array | None, energy: _Array | None) -> None:
@@ -250,9 +243,8 @@ class LiveSphere:
             source=self.marker,
             size=15,
             fill_color=DIAL,
-            fill_alpha=0.35,
-            line_color=DIAL,
-            line_width=2.5,
+            line_color="#ffffff",
+            line_width=2,
         )
         names: dict[str, Any] = {"x": [1.06, 0.0], "y": [0.0, 1.08], "text": ["x", "y"]}
         self._text = plot.text(

@@ -1,4 +1,5 @@
-// Arrows of the magnetisation: one from the crystal's centre, or one per magnetic site.
+// Arrows of the magnetisation: one from the crystal's centre, or one per magnetic site. Beside
+// them a thin double arrow through the centre for a direction to compare with, the easy axis.
 import * as THREE from "three";
 
 const Y = new THREE.Vector3(0, 1, 0);
@@ -51,14 +52,20 @@ export class SpinArrows {
     // Drawn through the atoms, faintly, so that the direction is never hidden.
     this.ghost = new THREE.MeshBasicMaterial({
       transparent: true, opacity: 0.28, depthTest: false, depthWrite: false });
+    this.axis = new THREE.MeshStandardMaterial({ roughness: 0.5 });
+    this.axisGhost = new THREE.MeshBasicMaterial({
+      transparent: true, opacity: 0.35, depthTest: false, depthWrite: false });
     this.arrows = [];
     this.tips = [];
   }
 
-  // `moments`: per site a number (µB along the dial's direction), a vector, or null.
-  update(scene, { theta, phi, length, visible, moments }) {
+  // `moments`: per site a number (µB along the dial's direction), a vector, or null. `axis`: a
+  // unit vector, or empty.
+  update(scene, { theta, phi, length, visible, moments, axis }) {
     this.clear();
-    if (!visible || !scene) return;
+    if (!scene) return;
+    if (axis?.length === 3) this.#axis(scene, new THREE.Vector3(...axis).normalize());
+    if (!visible) return;
     const dial = direction(theta, phi);
     const magnetic = this.#siteMoments(scene, moments, dial);
     if (magnetic.length) {
@@ -73,7 +80,18 @@ export class SpinArrows {
     const centre = new THREE.Vector3(...scene.center);
     const span = length || arrowLength(scene);
     const tip = this.#add(centre, dial, span, 0.035 * span + 0.03);
-    this.tips.push({ at: tip.addScaledVector(dial, 0.06 * span + 0.2), text: "M" });
+    this.tips.push({ at: tip.addScaledVector(dial, 0.06 * span + 0.2), text: "M", name: "spin" });
+  }
+
+  #axis(scene, along) {
+    const centre = new THREE.Vector3(...scene.center);
+    const span = arrowLength(scene);
+    for (const way of [along, along.clone().negate()]) {
+      const tip = this.#add(centre, way, span, 0.05, [this.axis, this.axisGhost]);
+      if (way === along) {
+        this.tips.push({ at: tip.addScaledVector(way, 0.3), text: "easy", name: "axis" });
+      }
+    }
   }
 
   #siteMoments(scene, moments, dial) {
@@ -91,8 +109,8 @@ export class SpinArrows {
     return found;
   }
 
-  #add(tail, along, length, radius) {
-    const arrow = new Arrow([this.solid, this.ghost]);
+  #add(tail, along, length, radius, materials = [this.solid, this.ghost]) {
+    const arrow = new Arrow(materials);
     arrow.place(tail, along, length, radius);
     for (const [shaft, head] of arrow.parts.slice(1)) shaft.renderOrder = head.renderOrder = 5;
     this.arrows.push(arrow);
@@ -103,6 +121,8 @@ export class SpinArrows {
   paint(theme) {
     this.solid.color.set(theme.spin);
     this.ghost.color.set(theme.spin);
+    this.axis.color.set(theme.axis);
+    this.axisGhost.color.set(theme.axis);
   }
 
   clear() {
@@ -116,8 +136,7 @@ export class SpinArrows {
 
   dispose() {
     this.clear();
-    this.solid.dispose();
-    this.ghost.dispose();
+    for (const material of [this.solid, this.ghost, this.axis, this.axisGhost]) material.dispose();
   }
 }
 

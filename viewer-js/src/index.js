@@ -35,6 +35,7 @@ const spinOf = (model) => ({
   length: model.get("spin_length"),
   visible: model.get("spin_visible"),
   moments: model.get("moments")?.length ? model.get("moments") : model.get("scene").moments,
+  axis: model.get("axis"),
 });
 
 class Viewer {
@@ -61,7 +62,8 @@ class Viewer {
       view: () => this.#view(),
       camera: () => this.#camera(),
     };
-    for (const name of ["spin_theta", "spin_phi", "spin_length", "spin_visible", "moments"]) {
+    const turned = ["spin_theta", "spin_phi", "spin_length", "spin_visible", "moments", "axis"];
+    for (const name of turned) {
       this.watched[name] = () => this.#spin();
     }
     for (const [name, act] of Object.entries(this.watched)) model.on(`change:${name}`, act);
@@ -84,6 +86,7 @@ class Viewer {
     const spin = spinOf(this.model);
     this.stage.setSpin(spin);
     this.root.dataset.spin = spin.visible ? `${spin.theta},${spin.phi}` : "";
+    this.root.dataset.axis = (spin.axis ?? []).join(",");
   }
 
   #selected() {

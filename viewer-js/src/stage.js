@@ -263,9 +263,9 @@ export class Stage {
       items.sort((one, two) => two.depth - one.depth);
       items.forEach((item, rank) => { item.alpha = 0.45 + (0.55 * (rank + 1)) / items.length; });
     }
-    for (const { at, text } of this.spin.tips) {
-      items.push({
-        ...this.project(at), text, color: this.theme.spin, size: 16, weight: 700, style: "italic" });
+    for (const { at, text, name } of this.spin.tips) {
+      const looks = name === "spin" ? { size: 16, style: "italic" } : { size: 13 };
+      items.push({ ...this.project(at), text, color: this.theme[name], weight: 700, ...looks });
     }
     this.triad.ends.forEach((end, i) => {
       const at = this.project(end, this.triad.camera, corner);

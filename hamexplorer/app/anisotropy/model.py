@@ -27,6 +27,7 @@ from hamexplorer.properties.anisotropy import (
     site_resolution,
 )
 from hamexplorer.properties.anisotropy.checks import checked
+from hamexplorer.properties.anisotropy.directions import unit_vectors
 from hamexplorer.properties.moments import SiteMoments, site_moments
 
 __all__ = ["AnisotropyModel", "Setup", "Sweep", "refusal"]
@@ -113,6 +114,12 @@ class Sweep:
         every = self.everything
         lowest = int(np.argmin(every.energies.round(9)))
         return float(every.directions.theta[lowest]), float(every.directions.phi[lowest])
+
+    @property
+    def easy_axis(self) -> tuple[float, ...] | None:
+        """Unit vector of the easy axis; None where no direction is better than the others."""
+        isotropic = self.constants is not None and self.constants.easy == "isotropic"
+        return None if isotropic else tuple(unit_vectors(*self.easy).round(5).tolist())
 
     def energy(self, theta: float, phi: float) -> float | None:
         """From the smallest one, meV per cell; without a fit only on the arc and the ring."""

@@ -123,7 +123,9 @@ def constants_html(sweep: Sweep) -> str:
 
 def _two(value: float) -> str:
     """Two digits; a dash for NaN."""
-    return "–" if value != value else f"{float(f'{value:.2g}'):g}"
+    if value != value:
+        return "–"
+    return np.format_float_positional(float(f"{value:.2g}"), trim="-")
 
 
 def _crystal_direction(structure: Structure, axis: NDArray[np.float64]) -> str:

@@ -23,6 +23,7 @@ from hamexplorer.properties.anisotropy import AnisotropyEnergy
 
 __all__ = ["AngleView"]
 
+_RING_TITLE = "E(φ) at θ = 90°"
 _AROUND = np.linspace(0.0, 360.0, 181)
 _NOTHING = 1e-5  # meV
 _NO_WIDTH = {"min-width": "0", "min-height": "0"}
@@ -47,7 +48,7 @@ class AngleView:
         arc = angle_curve(sweep.arc, constants, unit, sweep.zero)
         ring = angle_curve(sweep.ring, constants, unit)
         by_theta.update(arc, energy_label(unit), f"E(θ) at φ = {phi:g}°")
-        by_phi.update(ring, f"E − min over φ ({UNITS[unit]})", "E(φ) at θ = 90°")
+        by_phi.update(ring, f"E − min over φ ({UNITS[unit]})", _RING_TITLE)
         polar.update(arc, UNITS[unit])
         sphere.update(
             None if constants is None else factor * hemisphere(constants),
@@ -88,9 +89,10 @@ class AngleView:
         here = float(sweep.constants.energy(theta, phi)) - low
         by_phi.set_marker(phi, factor * max(here, 0.0))
         if abs(theta - 90.0) < 1e-6:
-            by_phi.set_other(None, None)
+            by_phi.set_other(None, None, _RING_TITLE)
         else:
-            by_phi.set_other(_AROUND, factor * (around - low), f"at the dial's θ = {theta:g}°")
+            title = f"{_RING_TITLE}; dashed: {theta:g}°"
+            by_phi.set_other(_AROUND, factor * (around - low), title)
 
     def set_theme(self, dark: bool) -> None:
         """Switch between light and dark."""

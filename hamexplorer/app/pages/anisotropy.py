@@ -149,7 +149,7 @@ class AnisotropyPage:
         self.content.visible = self.side.visible = not reason
         if reason or h is None:
             self.task.stop()
-            self._asked = None
+            self._asked, state.easy_axis = None, None
             return
         if self._asked == (h, setup):
             self._moved()
@@ -161,6 +161,7 @@ class AnisotropyPage:
         self.angles.view.styles = _PALE
         if other:
             self._sweep = self._moments = self._checked = None
+            state.easy_axis = None
             self.angles.view.visible = False
             self.numbers.object = self.more.object = self.how.object = ""
             self.to_easy.visible = self.check.visible = False
@@ -274,6 +275,7 @@ class AnisotropyPage:
 
     def _show(self, sweep: Sweep) -> None:
         self._sweep = sweep
+        self._state.easy_axis = sweep.easy_axis
         same = self._checked is not None and self._same_place(self._checked, sweep)
         self.angles.draw(sweep, self._checked if same else None)
         self.angles.view.param.update(visible=True, styles=_CLEAR)

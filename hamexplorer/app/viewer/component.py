@@ -44,6 +44,9 @@ class CrystalViewer(AnyWidgetComponent):
         None. Non-zero moments are drawn as arrows on the sites in place of the central arrow.
         Empty: the scene's own.""",
     )
+    axis = param.List(
+        default=[], doc="Unit vector of the easy axis, drawn as a double arrow; empty: none."
+    )
     selected = param.List(default=[], item_type=int, doc="Sites drawn with outline and label.")
     clicked = param.Dict(
         default=None,
