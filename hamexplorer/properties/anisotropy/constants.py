@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -183,57 +184,76 @@ def _surface(
 # --- the forms; n (..., 3) are components along the crystal's axes ------------------------------
 
 
-def _sin2(n: _Real) -> _Real:
-    return n[..., 0] ** 2 + n[..., 1] ** 2
+def _sine_power(n: _Real, power: int) -> _Real:
+    """sin^2pθ for p = ``power``."""
+    result: _Real = (n[..., 0] ** 2 + n[..., 1] ** 2) ** power
+    return result
 
 
-def _harmonic(n: _Real, order: int, part: Literal["cos", "sin"]) -> _Real:
-    """sin^mθ cos mφ or sin^mθ sin mφ = Re or Im (n_x + i n_y)^m."""
+def _harmonic(n: _Real, order: int, part: Literal["cos", "sin"], polar: int = 0) -> _Real:
+    """sin^mθ cos mφ (or sin mφ) cos^pθ, m = ``order``, p = ``polar``: Re, Im (n_x + i n_y)^m."""
     power = (n[..., 0] + 1j * n[..., 1]) ** order
-    return power.real if part == "cos" else power.imag
+    result: _Real = (power.real if part == "cos" else power.imag) * n[..., 2] ** polar
+    return result
+
+
+def _quadratic(n: _Real, a: int, b: int) -> _Real:
+    """n_a n_b, counted twice if a ≠ b."""
+    result: _Real = n[..., a] * n[..., b] * (1 if a == b else 2)
+    return result
+
+
+def _cubic(n: _Real, order: int) -> _Real:
+    """α₁²α₂² + α₂²α₃² + α₃²α₁² (first order), α₁²α₂²α₃² (second)."""
+    x, y, z = np.moveaxis(n**2, -1, 0)
+    result: _Real = x * y + y * z + z * x if order == 1 else x * y * z
+    return result
 
 
 def _terms(axes: CrystalAxes) -> list[_Term]:
     if axes.form == "cubic":
         return [
-            ("K1", "α₁²α₂² + α₂²α₃² + α₃²α₁²", _cubic_first),
-            ("K2", "α₁²α₂²α₃²", lambda n: np.prod(n**2, axis=-1)),
+            ("K1", "α₁²α₂² + α₂²α₃² + α₃²α₁²", partial(_cubic, order=1)),
+            ("K2", "α₁²α₂²α₃²", partial(_cubic, order=2)),
         ]
     if axes.form == "orthorhombic":
         return [
-            ("Ka", "α_a²", lambda n: n[..., 0] ** 2),
-            ("Kb", "α_b²", lambda n: n[..., 1] ** 2),
+            ("Ka", "α_a²", partial(_quadratic, a=0, b=0)),
+            ("Kb", "α_b²", partial(_quadratic, a=1, b=1)),
         ]
     if axes.form == "general":
         return [
-            ("Axx", "n_x²", lambda n: n[..., 0] ** 2),
-            ("Ayy", "n_y²", lambda n: n[..., 1] ** 2),
-            ("Axy", "2 n_x n_y", lambda n: 2 * n[..., 0] * n[..., 1]),
-            ("Ayz", "2 n_y n_z", lambda n: 2 * n[..., 1] * n[..., 2]),
-            ("Axz", "2 n_x n_z", lambda n: 2 * n[..., 0] * n[..., 2]),
+            ("Axx", "n_x²", partial(_quadratic, a=0, b=0)),
+            ("Ayy", "n_y²", partial(_quadratic, a=1, b=1)),
+            ("Axy", "2 n_x n_y", partial(_quadratic, a=0, b=1)),
+            ("Ayz", "2 n_y n_z", partial(_quadratic, a=1, b=2)),
+            ("Axz", "2 n_x n_z", partial(_quadratic, a=0, b=2)),
         ]
-    terms: list[_Term] = [("K1", "sin²θ", _sin2), ("K2", "sin⁴θ", lambda n: _sin2(n) ** 2)]
+    terms: list[_Term] = [
+        ("K1", "sin²θ", partial(_sine_power, power=1)),
+        ("K2", "sin⁴θ", partial(_sine_power, power=2)),
+    ]
     if axes.form == "tetragonal":
-        terms.append(("K3", "sin⁴θ cos 4φ", lambda n: _harmonic(n, 4, "cos")))
-        if not axes.has_twofold:
-            terms.append(("K3'", "sin⁴θ sin 4φ", lambda n: _harmonic(n, 4, "sin")))
-        return terms
+        return terms + _around("K3", "sin⁴θ", 4, axes)
     if axes.form == "trigonal":
-        terms.append(("Kt", "sin³θ cos θ cos 3φ", lambda n: _harmonic(n, 3, "cos") * n[..., 2]))
-        if not axes.has_twofold:
-            terms.append(
-                ("Kt'", "sin³θ cos θ sin 3φ", lambda n: _harmonic(n, 3, "sin") * n[..., 2])
-            )
-    terms.append(("K3", "sin⁶θ", lambda n: _sin2(n) ** 3))
-    terms.append(("K4", "sin⁶θ cos 6φ", lambda n: _harmonic(n, 6, "cos")))
-    if not axes.has_twofold:
-        terms.append(("K4'", "sin⁶θ sin 6φ", lambda n: _harmonic(n, 6, "sin")))
-    return terms
+        terms += _around("Kt", "sin³θ cos θ", 3, axes, polar=1)
+    terms.append(("K3", "sin⁶θ", partial(_sine_power, power=3)))
+    return terms + _around("K4", "sin⁶θ", 6, axes)
 
 
-def _cubic_first(n: _Real) -> _Real:
-    x, y, z = np.moveaxis(n**2, -1, 0)
-    return x * y + y * z + z * x
+def _around(
+    name: str, polar_part: str, order: int, axes: CrystalAxes, polar: int = 0
+) -> list[_Term]:
+    """The term with cos mφ and, without a twofold axis across, the one with sin mφ."""
+    parts: tuple[Literal["cos", "sin"], ...] = ("cos",) if axes.has_twofold else ("cos", "sin")
+    return [
+        (
+            name + ("'" if part == "sin" else ""),
+            f"{polar_part} {part} {order}φ",
+            partial(_harmonic, order=order, part=part, polar=polar),
+        )
+        for part in parts
+    ]
 
 
 # --- the minimum --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
-from hamexplorer.progress import Monitor, ProgressEvent
+from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy.assembly import (
     ClassEnergies,
     class_free_energies,
@@ -20,6 +20,7 @@ from hamexplorer.properties.anisotropy.assembly import (
 from hamexplorer.properties.anisotropy.checks import checked, checked_smearing
 from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.exact import exact_classes
+from hamexplorer.properties.anisotropy.parts import part_of
 from hamexplorer.properties.anisotropy.result import Method
 from hamexplorer.properties.anisotropy.second_variation import DEFAULT_WINDOW, SecondVariation
 from hamexplorer.properties.anisotropy.symmetry import MagneticSymmetry, magnetic_symmetry
@@ -86,7 +87,7 @@ def convergence(
         raise SettingsError("A convergence study needs at least one mesh and one smearing.")
     widths = tuple(checked_smearing(width) for width in smearings)
     shapes = tuple(checked(h, mesh, widths[0], exchange)[0] for mesh in meshes)
-    directions = Directions(np.array([n1[0], n2[0]]), np.array([n1[1], n2[1]]))
+    directions = Directions.pair(n1, n2)
     state = SpinState(soc=soc, exchange=exchange)
     monitor = monitor or Monitor()
     sizes = np.array([np.prod(shape) for shape in shapes], dtype=float)
@@ -94,7 +95,8 @@ def convergence(
     values = np.empty((len(shapes), len(widths)))
     counts = []
     for row, shape in enumerate(shapes):
-        part = _part(monitor, shape, edges[row], edges[row + 1])
+        name = "×".join(str(n) for n in shape)
+        part = part_of(monitor, float(edges[row]), float(edges[row + 1]), name)
         group, classes = _classes(h, directions, shape, state, method, widths[0], window, part)
         member = group.classes(directions.vectors)[1]
         for column, width in enumerate(widths):
@@ -119,15 +121,7 @@ def _classes(
         return group, exact_classes(h, directions, state, group, monitor)
     if method != "second variation":
         raise SettingsError(f"The method is 'exact' or 'second variation', not {method!r}.")
-    prepared = SecondVariation(h, mesh, smearing, window, state.exchange, monitor)
-    return prepared.symmetry, prepared.classes(directions, state.soc, monitor)
-
-
-def _part(monitor: Monitor, mesh: tuple[int, int, int], low: float, high: float) -> Monitor:
-    """A monitor that reports a mesh's work as its part of the whole."""
-    name = "×".join(str(n) for n in mesh)
-
-    def pass_on(event: ProgressEvent) -> None:
-        monitor.report(name, low + (high - low) * event.fraction, event.stage)
-
-    return Monitor(pass_on)
+    prepared = SecondVariation(
+        h, mesh, smearing, window, state.exchange, part_of(monitor, 0.0, 0.7)
+    )
+    return prepared.symmetry, prepared.classes(directions, state.soc, part_of(monitor, 0.7, 1.0))

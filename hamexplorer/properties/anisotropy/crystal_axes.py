@@ -27,7 +27,7 @@ class CrystalAxes:
         frame: right-handed axes as rows, (3, 3), Cartesian. Tetragonal, hexagonal, trigonal: the
             main axis comes last, the first is an in-plane twofold axis (trigonal: perpendicular
             to one), the one nearest to the first lattice vector. Cubic and orthorhombic: the
-            fourfold or twofold axes. General: the Cartesian axes.
+            fourfold or twofold axes in the order of the cell vectors. General: the Cartesian axes.
         has_twofold: whether there is a twofold axis perpendicular to the main one.
     """
 
@@ -54,7 +54,7 @@ def crystal_axes(structure: Structure) -> CrystalAxes:
     first = structure.lattice.matrix[0] / np.linalg.norm(structure.lattice.matrix[0])
     if len(axes[3]) > 1:
         three = axes[4] if len(axes[4]) == 3 else axes[2]
-        return CrystalAxes("cubic", _ordered(np.array(three)))
+        return CrystalAxes("cubic", _ordered(np.array(three), structure.lattice.matrix))
     uniaxial: tuple[tuple[int, Form], ...] = (
         (6, "hexagonal"),
         (4, "tetragonal"),
@@ -66,7 +66,7 @@ def crystal_axes(structure: Structure) -> CrystalAxes:
             across = [a for a in axes[2] if abs(a @ main) < _PARALLEL]
             return CrystalAxes(form, _frame(main, first, across, form), bool(across))
     if len(axes[2]) == 3:
-        return CrystalAxes("orthorhombic", _ordered(np.array(axes[2])))
+        return CrystalAxes("orthorhombic", _ordered(np.array(axes[2]), structure.lattice.matrix))
     return CrystalAxes("general", np.eye(3))
 
 
@@ -112,14 +112,14 @@ def _frame(
     return np.array([x, np.cross(main, x), main])
 
 
-def _ordered(axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Three perpendicular axes in the order of the Cartesian ones they are nearest to."""
+def _ordered(axes: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Three perpendicular axes in the order of the cell vectors that they are nearest to."""
     rest = list(range(3))
     rows = []
-    for cartesian in np.eye(3):
-        near = max(rest, key=lambda i: abs(float(axes[i] @ cartesian)))
+    for vector in cell:
+        near = max(rest, key=lambda i: round(abs(float(axes[i] @ vector)), 6))
         rest.remove(near)
-        rows.append(axes[near] * (1.0 if axes[near] @ cartesian >= 0 else -1.0))
+        rows.append(axes[near] * (1.0 if axes[near] @ vector >= 0 else -1.0))
     if np.linalg.det(rows) < 0:
         rows[2] = -rows[2]
     return np.array(rows)

@@ -13,7 +13,7 @@ from hamexplorer.structures.slab import slab_geometry
 
 __all__ = ["dipolar_anisotropy", "dipole_tensor"]
 
-DIPOLE_EV = 5.3681743e-5
+DIPOLE_EV = 5.3681511206e-05
 """(μ₀/4π) µB²/Å³ in eV (CODATA 2018)."""
 _REACH = 6.0
 """Terms are summed until exp(−36)."""

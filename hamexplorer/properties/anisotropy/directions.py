@@ -41,6 +41,17 @@ class Directions:
         object.__setattr__(self, "phi", phi)
 
     @classmethod
+    def pair(cls, n1: tuple[float, float], n2: tuple[float, float]) -> Directions:
+        """Two directions, each (θ, φ) in degrees."""
+        try:
+            (t1, p1), (t2, p2) = n1, n2
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"A direction is (theta, phi) in degrees; given are {n1!r} and {n2!r}."
+            ) from error
+        return cls(_numbers("theta", [t1, t2]), _numbers("phi", [p1, p2]))
+
+    @classmethod
     def arc(cls, theta: ArrayLike, phi: float = 0.0) -> Directions:
         """Polar angles ``theta`` (degrees) at one azimuth."""
         values = _numbers("theta", theta)

@@ -65,7 +65,7 @@ def exact_anisotropy(
     values = class_free_energies(h, classes, kt)
     resolved = None
     if by_k:
-        level = float(values[:, 1].mean())
+        level = float(values[group.classes(directions.vectors)[1], 1].mean())
         resolved = resolve_k(h, directions, group, classes, level, kt)
     return assemble(
         h,

@@ -9,6 +9,7 @@ from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.exact import exact_anisotropy
+from hamexplorer.properties.anisotropy.parts import part_of
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy, Method
 from hamexplorer.properties.anisotropy.second_variation import DEFAULT_WINDOW, SecondVariation
 
@@ -55,6 +56,8 @@ def magnetic_anisotropy(
         return exact_anisotropy(h, directions, mesh, smearing, soc, exchange, monitor, by_k)
     if method != "second variation":
         raise SettingsError(f"The method is 'exact' or 'second variation', not {method!r}.")
-    prepared = SecondVariation(h, mesh, smearing, window, exchange, monitor)
-    result = prepared.energies(directions, soc, monitor, by_k)
-    return replace(result, window_error=prepared.window_check(directions, soc, monitor))
+    monitor = monitor or Monitor()
+    prepared = SecondVariation(h, mesh, smearing, window, exchange, part_of(monitor, 0.0, 0.5))
+    result = prepared.energies(directions, soc, part_of(monitor, 0.5, 0.8), by_k)
+    error = prepared.window_check(directions, soc, part_of(monitor, 0.8, 1.0))
+    return replace(result, window_error=error)

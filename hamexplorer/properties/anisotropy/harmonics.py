@@ -19,6 +19,8 @@ _DEGREES = (8, 12)
 _HELD_OUT = 2
 _PART = 5e-4
 """Held-out directions must agree to this part of the range of energies."""
+_NOTHING = 1e-10
+"""eV."""
 _RANK = 1e-8
 _WORTH = 0.75
 """Interpolation is used if it saves at least a quarter of the directions."""
@@ -82,7 +84,7 @@ def interpolated(
         values = at([*nodes, *held_out])[:rank]
         guessed = basis[held_out] @ np.linalg.lstsq(basis[nodes], values, rcond=None)[0]
         error = float(np.abs(guessed - at(held_out))[:, 0].max())
-        if error <= _PART * float(np.ptp(values[:, 0])):
+        if error <= max(_NOTHING, _PART * float(np.ptp(values[:, 0]))):
             used = sorted(known)
             solution = np.linalg.lstsq(basis[used], at(used), rcond=None)[0]
             result = basis @ solution

@@ -32,6 +32,7 @@ from hamexplorer.properties.anisotropy.couplings import (
 from hamexplorer.properties.anisotropy.directions import Directions, angles
 from hamexplorer.properties.anisotropy.free_energy import chemical_potential, grand_potential
 from hamexplorer.properties.anisotropy.harmonics import Interpolation, interpolated
+from hamexplorer.properties.anisotropy.parts import part_of
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy
 from hamexplorer.properties.anisotropy.symmetry import MeshReduction, magnetic_symmetry
 from hamexplorer.properties.mesh import KMesh
@@ -178,10 +179,13 @@ class SecondVariation:
         h, group = self.hamiltonian, self.symmetry
         first, _, _ = group.classes(directions.vectors)
         resolved, counts = None, [1]
+        done = [0.0]
 
         def compute(chosen: Sequence[int]) -> NDArray[np.float64]:
             some = Directions(directions.theta[first[chosen]], directions.phi[first[chosen]])
-            classes = self.classes(some, state.soc, monitor)
+            # whether more directions follow is not known before the harmonics' test
+            done.append((1.0 + done[-1]) / 2)
+            classes = self.classes(some, state.soc, part_of(monitor, done[-2], done[-1]))
             counts.append(largest_mesh(classes))
             return class_free_energies(h, classes, self.smearing)
 
@@ -194,7 +198,7 @@ class SecondVariation:
                 classes = self.classes(directions, state.soc, monitor)
                 counts.append(largest_mesh(classes))
                 values = class_free_energies(h, classes, self.smearing)
-                level = float(values[:, 1].mean())
+                level = float(values[group.classes(directions.vectors)[1], 1].mean())
                 resolved = resolve_k(h, directions, group, classes, level, self.smearing)
                 found = Interpolation(values, len(first), None)
         return assemble(
@@ -231,7 +235,8 @@ class SecondVariation:
         kpoints = KMesh(self.mesh).full_kpoints
         with single_threaded_blas():
             for row, index in enumerate(chosen):
-                monitor.report("Window check", row / len(chosen))
+                part = part_of(monitor, row / len(chosen), (row + 1) / len(chosen), "Window check")
+                part.report("exact", 0.0)
                 points = self._points(directions, index)
                 points = points.subset(np.isin(points.source, sample))
                 state = SpinState(
@@ -241,7 +246,7 @@ class SecondVariation:
                     exchange=self.exchange,
                 )
                 exact = BandSolver(self.hamiltonian, kpoints[points.mesh_index]).energies(state)
-                levels, constant = self._solve(points, soc, monitor)
+                levels, constant = self._solve(points, soc, part)
                 apart = (
                     grand_potential(levels, self.fermi, self.smearing)
                     + constant

@@ -85,7 +85,7 @@ def site_resolution(
         SettingsError: not magnetic, no spin-orbit part, or a parameter out of range.
     """
     shape, kt = checked(h, mesh, smearing, exchange)
-    directions = Directions(*(_pair("n1", n1, "n2", n2)))
+    directions = Directions.pair(n1, n2)
     if points not in range(1, _MAX_POINTS + 1):
         raise SettingsError(f"Gauss points are 1 … {_MAX_POINTS}, not {points!r}.")
     monitor = monitor or Monitor()
@@ -123,20 +123,3 @@ def site_resolution(
 
 def _reporter(monitor: Monitor, base: int, steps: int) -> Any:
     return lambda part: monitor.report("Sites", (base + part) / steps)
-
-
-def _pair(
-    first_name: str, first: tuple[float, float], second_name: str, second: tuple[float, float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """θ (2,) and φ (2,) of the two directions."""
-    rows = []
-    for name, given in ((first_name, first), (second_name, second)):
-        try:
-            theta, phi = (float(x) for x in given)
-        except (TypeError, ValueError) as error:
-            raise SettingsError(
-                f"{name} must be a direction (theta, phi) in degrees, not {given!r}."
-            ) from error
-        rows.append((theta, phi))
-    thetas, phis = np.array(rows).T
-    return thetas, phis
