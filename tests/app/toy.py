@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,19 @@ def toy_hamiltonian(structure: Structure, soc: float = 0.4) -> Hamiltonian:
         scalar=scalar,
         spin_orbit={(i, i, (0, 0, 0)): onsite for i in range(n)},
     )
+
+
+def toy_magnet(structure: Structure, field: float = 0.5, electrons: float = 6.0) -> Hamiltonian:
+    """The same with an exchange field on every site, and all of the crystal's symmetry."""
+    h = toy_hamiltonian(structure)
+    scalar, exchange = h.scalar.copy(), np.zeros_like(h.scalar)
+    for i, site in enumerate(structure):
+        p = h.pairs.index(i, i, (0, 0, 0))
+        h.pairs.block(scalar, p)[...] = np.diag([-4.0, 1.0, 1.0, 1.0]) + 0.02 * site.specie.Z * (
+            np.eye(4)
+        )
+        h.pairs.block(exchange, p)[...] = field * np.eye(4)
+    return replace(h, scalar=scalar, exchange=exchange, n_electrons=electrons)
 
 
 @dataclass(frozen=True)
