@@ -9,8 +9,15 @@ from numpy.typing import NDArray
 
 from hamexplorer.plots.figure import apply_theme, colour_bar, empty_source, new_figure
 from hamexplorer.plots.palette import CATEGORIES, theme
-from hamexplorer.plots.zone_image import ZoneRaster, field_values, letters, map_scale
-from hamexplorer.properties.valley import ValleyMap, ValleySplitting
+from hamexplorer.plots.zone_image import (
+    FIELD_TITLES,
+    FIELD_UNITS,
+    ZoneRaster,
+    field_values,
+    letters,
+    map_scale,
+)
+from hamexplorer.properties.valley import MapField, ValleyMap, ValleySplitting
 from hamexplorer.structures.zone import PlanarZone
 
 __all__ = [
@@ -54,11 +61,12 @@ class LiveZonePlot:
         self,
         result: ValleyMap,
         *,
-        field: str = "curvature",
+        field: MapField = "curvature",
         dark: bool = False,
         width: int | None = None,
         height: int | None = None,
     ) -> None:
+        map_scale(result, field, dark)  # refuses unknown fields
         self._result, self._field, self._dark = result, field, dark
         self._raster = ZoneRaster.of(result.zone)
         self._title = Title(text="")
@@ -109,7 +117,7 @@ class LiveZonePlot:
         image = self._raster.image(field_values(result, self._field))
         self.source.data.update({"value": [image]})  # type: ignore[arg-type]
 
-    def set_field(self, field: str) -> None:
+    def set_field(self, field: MapField) -> None:
         """Show another quantity of the map drawn last.
 
         Raises:
@@ -117,6 +125,7 @@ class LiveZonePlot:
         """
         map_scale(self._result, field, self._dark)
         self._field = field
+        self.hover.tooltips = self._tooltips()
         self.update(self._result)
 
     def mark(self, places: dict[str, NDArray[np.float64]]) -> None:
@@ -177,14 +186,18 @@ class LiveZonePlot:
         plot.add_layout(colour_bar(self._mapper), "right")
         self.hover = HoverTool(
             renderers=[image],
-            tooltips=[
-                ("k", "(@k1{0.000}, @k2{0.000}, @k3{0.000})"),
-                ("1/Å", "($x{0.000}, $y{0.000})"),
-                ("value", "@value{0.0000}"),
-            ],
+            tooltips=self._tooltips(),
             attachment="horizontal",
         )
         plot.add_tools(self.hover)
+
+    def _tooltips(self) -> list[tuple[str, str]]:
+        name, unit = FIELD_TITLES[self._field], FIELD_UNITS[self._field]
+        return [
+            (name, f"@value{{0.0000}} {unit}".strip()),
+            ("k", "(@k1{0.000}, @k2{0.000}, @k3{0.000})"),
+            ("k (1/Å)", "($x{0.000}, $y{0.000})"),
+        ]
 
     def _set_zone(self) -> None:
         raster, zone = self._raster, self._raster.zone

@@ -14,7 +14,7 @@ from hamexplorer.plots.palette import diverging, energy_map, spin_map
 from hamexplorer.properties.valley import MAP_FIELDS, MapField, ValleyMap
 from hamexplorer.structures.zone import PlanarZone
 
-__all__ = ["FIELD_TITLES", "ZoneRaster", "field_values", "letters", "map_scale"]
+__all__ = ["FIELD_TITLES", "FIELD_UNITS", "ZoneRaster", "field_values", "letters", "map_scale"]
 
 FIELD_TITLES: dict[MapField, str] = {
     "valence_energy": "E_v, valence edge",
@@ -28,7 +28,7 @@ FIELD_TITLES: dict[MapField, str] = {
 }
 """What a map shows, as menus name it."""
 
-_CAPTIONS: dict[str, str] = {
+_CAPTIONS: dict[MapField, str] = {
     "valence_energy": "E_v from the valence band top",
     "conduction_energy": "E_c from the valence band top",
     "gap": "Direct gap E_c − E_v",
@@ -38,7 +38,7 @@ _CAPTIONS: dict[str, str] = {
     "moment": "Orbital moment of the top valence band",
     "polarisation": "Circular polarisation η of the gap",
 }
-_UNITS: dict[str, str] = {
+FIELD_UNITS: dict[MapField, str] = {
     "valence_energy": "eV",
     "conduction_energy": "eV",
     "gap": "eV",
@@ -48,6 +48,7 @@ _UNITS: dict[str, str] = {
     "moment": "µB",
     "polarisation": "",
 }
+"""Units of what a map shows; empty for pure numbers."""
 _ENERGIES = ("valence_energy", "conduction_energy", "gap")
 _WHOLE = ("spin", "polarisation")  # always −1 … 1
 _FLOOR = 1e-2  # Å² or µB: less is noise, not to be painted in full colours
@@ -145,7 +146,7 @@ def map_scale(result: ValleyMap, field: str, dark: bool) -> ColourScale:
     if field not in MAP_FIELDS:
         raise SettingsError(f"A map shows {', '.join(MAP_FIELDS)}; not {field!r}.")
     values = field_values(result, field)
-    title, unit = _CAPTIONS[field], _UNITS[field]
+    title, unit = _CAPTIONS[field], FIELD_UNITS[field]
     if field == "spin":
         across = "⟨σz⟩" if abs(result.zone.normal[2]) > 0.999 else "⟨σ·n⟩"
         return ColourScale(f"{title}, {across}", -1.0, 1.0, tuple(spin_map()))

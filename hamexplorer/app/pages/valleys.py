@@ -39,6 +39,7 @@ from hamexplorer.structures.zone import planar_zone
 __all__ = ["ValleysPage"]
 
 _QUIET = 0.6  # s; the valleys are searched and the fine map is computed when the dial rests
+_STRIP = 46  # pixels
 _DIAL = ["soc", "theta", "phi", "exchange", "field", "field_atoms"]
 _PAIR_CSS = """
 table.hx-pair th, table.hx-pair td { white-space: nowrap; font-size: 13px; padding: 1px 4px 1px 0; }
@@ -119,7 +120,7 @@ class ValleysPage:
             sizing_mode="stretch_width",
             styles={"align-items": "center", "flex": "0 0 auto"},
         )
-        self.note = Line(css="font-size: 12.5px; opacity: .8;", margin=(0, 12, 4, 12))
+        self.note = Line(css="font-size: 12.5px; opacity: .8;", margin=(0, 12))
         self.refine = pmui.Button(
             label="Compute the fine map", variant="text", size="small", margin=2, visible=False
         )
@@ -131,16 +132,26 @@ class ValleysPage:
 
         left = pn.Column(
             share(self.view.map_pane, 3),
-            self.map_task.view,
-            self.refine,
             share(self.view.splitting_pane, 2),
-            self.note.view,
             sizing_mode="stretch_both",
         )
         right = pn.Column(
             *(share(pane, 1) for pane in self.view.band_panes.values()), sizing_mode="stretch_both"
         )
-        self.plots = pn.Row(share(left, 1.45), share(right, 1), sizing_mode="stretch_both")
+        # Of a height of its own, so that plots do not jump when progress comes and goes.
+        strip = pn.Row(
+            self.note.view,
+            self.refine,
+            self.map_task.view,
+            sizing_mode="stretch_width",
+            height=_STRIP,
+            styles={"align-items": "center", "flex": "0 0 auto"},
+        )
+        self.plots = pn.Column(
+            pn.Row(share(left, 1.45), share(right, 1), sizing_mode="stretch_both"),
+            strip,
+            sizing_mode="stretch_both",
+        )
         self.sentence = Line(
             css="font-size: 18px; opacity: .75;", margin=40, css_classes=["hx-valleys-sentence"]
         )

@@ -10,7 +10,7 @@ from hamexplorer.app.state import FIELD_EVERYWHERE
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Basis, Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
-from hamexplorer.properties import BandStructure, FermiLevel, band_structure
+from hamexplorer.properties import BandSolver, BandStructure, FermiLevel, band_structure
 from hamexplorer.properties.field import with_field
 from hamexplorer.properties.valley import (
     Valley,
@@ -44,7 +44,7 @@ SHIFTED = 1e-4
 
 _FIELDS = np.linspace(-FIELD_LIMIT, FIELD_LIMIT, 41)
 _REACH = 0.18  # how far from a valley bands are drawn, in |K|
-_STEPS = 24  # k-points on either side of a valley
+_STEPS = 20  # k-points on either side of a valley
 _AROUND = 3  # bands above and below the gap in the inset
 _MAX_SITES = 40
 # Largest number of spinor orbitals, and the meshes while something moves and when it rests. All
@@ -101,6 +101,9 @@ class ValleyModel:
         size = 2 * h.basis.n_orbitals
         fitting = (meshes[1:] for meshes in _MESHES if size <= meshes[0])
         self.coarse, self.fine = next(fitting, _COARSEST)
+        self._path_solver = BandSolver(h, self._path(self.corners()).kpoints)
+        self._numbers: ValleyNumbers | None = None
+        self._curve: tuple[tuple[SpinState, str], Pair, ValleySplitting] | None = None
 
     def corners(self) -> Pair:
         """The zone's corners, where a search for the valleys begins."""
@@ -116,16 +119,28 @@ class ValleyModel:
 
     def numbers(self, request: ValleyRequest, valleys: Pair) -> ValleyNumbers:
         """Readouts, splitting against the field, and bands around both valleys."""
+        last = self._numbers
+        if last is not None and last.request == request and _same(last.valleys, valleys):
+            return last
         h, state = self._in_field(request)
         pair = valley_readouts(h, state, valleys=valleys)
-        splitting = valley_splitting(
-            self.hamiltonian,
-            _FIELDS,
-            request.state,
-            sites=_sites(self.hamiltonian.basis, request.atoms),
-            valleys=valleys,
+        splitting = self._splitting(request, valleys)
+        found = ValleyNumbers(request, valleys, pair, splitting, self._bands(h, state, pair))
+        self._numbers = found
+        return found
+
+    def _splitting(self, request: ValleyRequest, valleys: Pair) -> ValleySplitting:
+        """The curve, which does not depend on the field that is chosen."""
+        key = (request.state, request.atoms)
+        last = self._curve
+        if last is not None and last[0] == key and _same(last[1], valleys):
+            return last[2]
+        sites = _sites(self.hamiltonian.basis, request.atoms)
+        found = valley_splitting(
+            self.hamiltonian, _FIELDS, request.state, sites=sites, valleys=valleys
         )
-        return ValleyNumbers(request, valleys, pair, splitting, self._bands(h, state, pair))
+        self._curve = (key, valleys, found)
+        return found
 
     def map(self, request: ValleyRequest, n: int, monitor: Monitor | None = None) -> ValleyMap:
         """All fields on an n × n mesh."""
@@ -162,7 +177,19 @@ class ValleyModel:
             min(bottoms),
         )
         path = self._path((pair.k.valley, pair.k_prime.valley))
-        return band_structure(h, path, state, fermi=level, spin=True, window=window)
+        return band_structure(
+            h, path, state, fermi=level, spin=True, window=window, solver=self._solver(h, path)
+        )
+
+    def _solver(self, h: Hamiltonian, path: KPath) -> BandSolver:
+        """Kept for the crystal without a field, so that a step of λ need not sum it again."""
+        last = self._path_solver
+        if h is last.hamiltonian and np.array_equal(last.kpoints, path.kpoints):
+            return last
+        solver = BandSolver(h, path.kpoints)
+        if h is self.hamiltonian:
+            self._path_solver = solver
+        return solver
 
     def _path(self, valleys: Pair) -> KPath:
         """From Γ's side through K to M's side, and from M's side through K′ to Γ's."""
@@ -192,6 +219,10 @@ class ValleyModel:
             (2 * n - 1, "Γ →"),
         )
         return KPath(zone.kpoints(points), np.r_[along, along[-1] + along], ticks, (n,))
+
+
+def _same(first: Pair, second: Pair) -> bool:
+    return all(np.array_equal(a.kpoint, b.kpoint) for a, b in zip(first, second, strict=True))
 
 
 def field_choices(basis: Basis) -> dict[str, str]:

@@ -14,7 +14,7 @@ from hamexplorer.app.export import Exported
 from hamexplorer.app.valleys.model import SHIFTED, ValleyNumbers
 from hamexplorer.plots import LiveBandPlot, LiveSplittingPlot, LiveZonePlot
 from hamexplorer.properties import BandStructure
-from hamexplorer.properties.valley import Valley, ValleyMap
+from hamexplorer.properties.valley import MapField, Valley, ValleyMap
 
 __all__ = ["ValleyView"]
 
@@ -29,7 +29,7 @@ class ValleyView:
     scale, so that the gap takes no room.
     """
 
-    def __init__(self, *, map_field: str, field: float, dark: bool) -> None:
+    def __init__(self, *, map_field: MapField, field: float, dark: bool) -> None:
         self._map_field, self._field, self._dark = map_field, field, dark
         self.zone: LiveZonePlot | None = None
         self.splitting: LiveSplittingPlot | None = None
@@ -120,7 +120,7 @@ class ValleyView:
 
     # --- choices ---------------------------------------------------------------------------
 
-    def set_map_field(self, name: str) -> None:
+    def set_map_field(self, name: MapField) -> None:
         """Show another quantity of the map."""
         self._map_field = name
         if self.zone is not None:
