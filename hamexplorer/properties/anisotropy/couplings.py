@@ -8,10 +8,13 @@ so that its first two terms, diagonalised once, serve every direction and every 
 the factors of V = Σ_t c_t V_t, states in the window are coupled by
 
     H_mn = E_m δ_mn + Σ_t c_t ⟨m|V_t|n⟩
-           + ½ Σ_ts c_t c_s Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [K(E_m − E_q) + K(E_n − E_q)],
+           + ½ Σ_ts c_t c_s Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [1/(E_mq − E_q) + 1/(E_nq − E_q)],
 
-q outside of the window, K(Δ) ≈ 1/Δ: the second-order Schrieffer–Wolff (Löwdin) transformation.
-The matrices of every power of λR are summed over q once.
+q outside of the window: Löwdin's partitioning. What the free energy is made of are transitions
+from full to empty states, so that E_mq = min(E_m, μ) for an empty q and max(E_m, μ) for a full
+one: no denominator is smaller than the window, and paths m → a → q → m through one outer state q
+have the denominators of third-order perturbation theory. The matrices of every power of λR are
+summed over q once.
 """
 
 from __future__ import annotations
@@ -28,9 +31,6 @@ from hamexplorer.hamiltonian import BlochSum, SpinState, spinor_matrix
 from hamexplorer.properties.anisotropy.orthonormal import inverse_factor
 
 __all__ = ["BareStates", "Couplings", "bare_states", "project"]
-
-_CLOSE = 1.0
-"""eV. Pairs of states closer than about this are not treated in second order."""
 
 _Complex = NDArray[np.complex128]
 _Real = NDArray[np.float64]
@@ -66,8 +66,8 @@ class Couplings:
         n_deep: number of states below the window, taken for full.
         deep_energy: their energies' sum without coupling, eV.
         deep_linear: per channel, Σ_q ⟨q|V_t|q⟩ over them, (t,), eV.
-        deep_quadratic: for the channels (s, s') of a deep q and a higher x, (t, t), 1/eV · eV²:
-            −Σ_qx ⟨q|V_t|x⟩⟨x|V_s|q⟩ K(E_x − E_q).
+        deep_quadratic: for the channels (s, s') of a deep q and a higher x, (t, t), eV:
+            −Σ_qx ⟨q|V_t|x⟩⟨x|V_s|q⟩ / (max(E_x, μ) − E_q).
     """
 
     energies: _Real
@@ -149,8 +149,10 @@ def bare_states(bloch: BlochSum, kpoints: _Real, exchange: float) -> BareStates:
     )
 
 
-def project(states: BareStates, ranges: Sequence[tuple[int, int]]) -> list[Couplings]:
-    """The couplings of every k; ``ranges`` (first, past the last active state) by channel."""
+def project(states: BareStates, ranges: Sequence[tuple[int, int]], fermi: float) -> list[Couplings]:
+    """The couplings of every k; ``ranges`` (first, past the last active state) by channel,
+    ``fermi`` = μ, eV.
+    """
     channels = range(len(ranges))
     places = _slices([stop - start for start, stop in ranges])
     deep_places = _slices([start for start, _ in ranges])
@@ -160,7 +162,8 @@ def project(states: BareStates, ranges: Sequence[tuple[int, int]]) -> list[Coupl
     deep_rows = np.concatenate([v[:, :, :start] for _, v, (start, _) in pairs], axis=2)
     couplings, deep_couplings = _matrices(states, rows), _matrices(states, deep_rows)
     second = [
-        _second_order(couplings[u], energies, states.energies[u], ranges[u]) for u in channels
+        _second_order(couplings[u], energies, states.energies[u], ranges[u], fermi)
+        for u in channels
     ]
     count, t = couplings[0].shape[:2]
     blocks = {}
@@ -178,12 +181,10 @@ def project(states: BareStates, ranges: Sequence[tuple[int, int]]) -> list[Coupl
         linear.append(np.trace(own, axis1=2, axis2=3))
         for u in channels:
             higher = deep_couplings[u][:, :, deep_places[s], ranges[u][0] :]
-            gap = (
-                states.energies[u][:, None, ranges[u][0] :]
-                - states.energies[s][:, : ranges[s][0], None]
-            )
+            upper = np.maximum(states.energies[u][:, None, ranges[u][0] :], fermi)
+            gap = upper - states.energies[s][:, : ranges[s][0], None]
             # the factor of ⟨x|V|q⟩ = ⟨q|V|x⟩* is that of the channels (u, s)
-            weighted = (higher * _kernel(gap)[:, None]).reshape(count, t, -1)
+            weighted = (higher / gap[:, None]).reshape(count, t, -1)
             quadratic[s, u] = -(weighted @ _adjoint(higher.reshape(count, t, -1)))
     deep = sum(level[:, :start].sum(axis=1) for level, _, (start, _) in pairs)
     return [
@@ -225,14 +226,16 @@ def _matrices(states: BareStates, rows: _Complex) -> list[_Complex]:
 
 
 def _second_order(
-    coupling: _Complex, energies: _Real, levels: _Real, window: tuple[int, int]
+    coupling: _Complex, energies: _Real, levels: _Real, window: tuple[int, int], fermi: float
 ) -> _Complex:
-    """½ Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [K(E_m − E_q) + K(E_n − E_q)], (nk, t, M, t, M), q outside."""
-    count, t, size, total = coupling.shape
-    outside = np.r_[0 : window[0], window[1] : total]
-    across = coupling[..., outside]
-    kernel = _kernel(energies[:, :, None] - levels[:, None, outside])
-    half = (across * kernel[:, None]).reshape(count, t * size, -1) @ _adjoint(
+    """½ Σ_q ⟨m|V_t|q⟩⟨q|V_s|n⟩ [1/(E_mq − E_q) + 1/(E_nq − E_q)], (nk, t, M, t, M)."""
+    count, t, size, _ = coupling.shape
+    start, stop = window
+    across = np.concatenate([coupling[..., :start], coupling[..., stop:]], axis=3)
+    deep = np.maximum(energies, fermi)[:, :, None] - levels[:, None, :start]
+    high = np.minimum(energies, fermi)[:, :, None] - levels[:, None, stop:]
+    gap = np.concatenate([deep, high], axis=2)
+    half = (across / gap[:, None]).reshape(count, t * size, -1) @ _adjoint(
         across.reshape(count, t * size, -1)
     )
     return ((half + _adjoint(half)) / 2).reshape(count, t, size, t, size)
@@ -240,16 +243,6 @@ def _second_order(
 
 def _adjoint(matrices: _Complex) -> _Complex:
     return matrices.conj().swapaxes(-1, -2)
-
-
-def _kernel(gap: _Real) -> _Real:
-    """1/Δ where |Δ| ≫ 1 eV and 0 at Δ = 0: (1 − exp(−Δ²/η²))/Δ.
-
-    Pairs of near states lie at an edge of the window, both full or both empty; what the one gains
-    the other loses, whatever the kernel.
-    """
-    safe = np.where(np.abs(gap) > 1e-8, gap, 1.0)
-    return np.where(np.abs(gap) > 1e-8, -np.expm1(-((gap / _CLOSE) ** 2)) / safe, 0.0)
 
 
 def _slices(sizes: Sequence[int]) -> list[slice]:

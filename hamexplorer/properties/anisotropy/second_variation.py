@@ -304,7 +304,7 @@ class SecondVariation:
         couplings: list[Couplings] = []
         for some in _grouped(states, 2 * worker_count()):
             monitor.report("Spin-orbit matrix", 0.6 + 0.4 * len(couplings) / len(self._kpoints))
-            for solved in map_chunks(lambda part: project(part, self.ranges), some):
+            for solved in map_chunks(lambda part: project(part, self.ranges, self.fermi), some):
                 couplings += solved
             need = couplings[0].nbytes * len(self._kpoints)
             if need > _MAX_BYTES:
