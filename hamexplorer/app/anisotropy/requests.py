@@ -184,11 +184,11 @@ class Requests:
 
     def _layer_chosen(self, *_: param.parameterized.Event) -> None:
         if self.by_k.result is not None:
-            self.by_k.draw()
+            self.post(self.by_k.draw)
 
     def _redraw(self, *_: param.parameterized.Event) -> None:
         for request in self.all:
-            request.draw()
+            self.post(request.draw)
 
     def _k_map(self, result: Any) -> hv.Overlay:
         model = self._model()

@@ -47,6 +47,7 @@ class AnisotropyPage:
 
     def __init__(self, state: AppState, post: Post, downloads: Downloads) -> None:
         self._state = state
+        self._post = post
         self._model: AnisotropyModel | None = None
         self._asked: tuple[Hamiltonian, Setup] | None = None
         self._sweep: Sweep | None = None
@@ -115,7 +116,7 @@ class AnisotropyPage:
         state.param.watch(self._marked, ["theta", "phi"])
         state.param.watch(self._unit_changed, "mae_unit")
         state.param.watch(self._turn, "mae_view")
-        state.param.watch(lambda e: self.angles.set_theme(e.new), "dark")
+        state.param.watch(lambda e: post(lambda: self.angles.set_theme(e.new)), "dark")
         self._turn()
         self._begin()
 
@@ -302,13 +303,17 @@ class AnisotropyPage:
         self.how.object = details_html(sweep)
 
     def _marked(self, *_: param.parameterized.Event) -> None:
-        self.angles.mark()
+        # Figures are changed on the page's own turn, not within a widget's message.
+        self._post(self.angles.mark)
         if self._state.page == "anisotropy" and self._model is not None:
             if "moments" in self._monitors:
                 self._monitors["moments"].cancel()
             self._ask_moments(self._model)
 
     def _unit_changed(self, *_: param.parameterized.Event) -> None:
+        self._post(self._show_again)
+
+    def _show_again(self) -> None:
         if self._sweep is not None:
             self._show(self._sweep)
 
@@ -328,8 +333,7 @@ class AnisotropyPage:
 
         def done(result: AnisotropyEnergy) -> None:
             self._checked = result
-            if self._sweep is not None:
-                self._show(self._sweep)
+            self._show_again()
 
         self.task.run(
             f"four exact directions, λ = {soc:.0%}",
