@@ -71,6 +71,12 @@ _TABS = {
         "backgroundColor": "rgba(255,255,255,.22) !important",
     },
 }
+# In the rail of a notebook cell they do not fit into one row.
+_WRAPPED = {
+    "flexWrap": "wrap",
+    "& .MuiToggleButtonGroup-root": {"flexWrap": "wrap"},
+    "& .MuiButtonBase-root": {"textTransform": "none", "padding": "4px 8px", "width": "auto"},
+}
 _LINE = "1px solid rgba(128,128,128,.35)"
 
 
@@ -196,7 +202,7 @@ class Shell:
     def cell(self, height: int) -> pn.viewable.Viewable:
         """The page without its frame, for a notebook cell."""
         rail = pn.Column(
-            self._tabs(margin=(6, 14)),
+            self._tabs(margin=(6, 14), sx=_WRAPPED),
             *self.rail.sections,
             width=270,
             height=height,

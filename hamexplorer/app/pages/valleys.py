@@ -39,7 +39,7 @@ from hamexplorer.structures.zone import planar_zone
 __all__ = ["ValleysPage"]
 
 _QUIET = 0.6  # s; the valleys are searched and the fine map is computed when the dial rests
-_STRIP = 46  # pixels
+_STRIP = 42  # pixels
 _DIAL = ["soc", "theta", "phi", "exchange", "field", "field_atoms"]
 _PAIR_CSS = """
 table.hx-pair th, table.hx-pair td { white-space: nowrap; font-size: 13px; padding: 1px 4px 1px 0; }
@@ -118,7 +118,7 @@ class ValleysPage:
             pn.Spacer(sizing_mode="stretch_width"),
             export_menu(downloads, *self.view.exports(self._stem)),
             sizing_mode="stretch_width",
-            styles={"align-items": "center", "flex": "0 0 auto"},
+            styles={"align-items": "center", "flex": "0 0 auto", "flex-wrap": "wrap"},
         )
         self.note = Line(css="font-size: 12.5px; opacity: .8;", margin=(0, 12))
         self.refine = pmui.Button(
