@@ -353,7 +353,7 @@ def test_the_page_in_a_browser(page: Browser, tmp_path: Path) -> None:  # noqa: 
 
     # The unit, and the address that follows.
     browser.get_by_role("combobox", name="Unit").click()
-    browser.get_by_role("option", name="MJ/m³").click()
+    browser.locator("li", has_text="MJ/m³").click()
     wait_until(lambda: state.mae_unit == "MJ_per_m3", browser)
     wait_until(lambda: "unit=mj" in browser.url and "mesh=4x4x3" in browser.url, browser)
     clean(page)
