@@ -1,5 +1,12 @@
 """Plots: results in, HoloViews elements, Bokeh figures and files out."""
 
+from hamexplorer.plots.anisotropy import anisotropy_curve
+from hamexplorer.plots.anisotropy_maps import (
+    anisotropy_k_map,
+    anisotropy_polar,
+    anisotropy_sphere,
+)
+from hamexplorer.plots.anisotropy_parts import anisotropy_convergence, site_anisotropy_bars
 from hamexplorer.plots.bands import band_plot
 from hamexplorer.plots.blocks import (
     BlockImage,
@@ -24,6 +31,11 @@ __all__ = [
     "LiveDosPlot",
     "LiveSplittingPlot",
     "LiveZonePlot",
+    "anisotropy_convergence",
+    "anisotropy_curve",
+    "anisotropy_k_map",
+    "anisotropy_polar",
+    "anisotropy_sphere",
     "band_figure",
     "band_plot",
     "block_image",
@@ -32,6 +44,7 @@ __all__ = [
     "dos_plot",
     "save_bands",
     "show",
+    "site_anisotropy_bars",
     "valley_map_plot",
     "valley_splitting_plot",
 ]

@@ -21,6 +21,8 @@ from hamexplorer.app.browser import Downloads
 from hamexplorer.app.pages.anisotropy import AnisotropyPage
 from hamexplorer.app.shell import Shell
 from hamexplorer.app.state import AppState, Subject
+from hamexplorer.dft.engine import run
+from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import HamiltonianError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
@@ -294,6 +296,22 @@ def test_a_cancelled_preparation_can_be_begun_again(monkeypatch: pytest.MonkeyPa
     eventually(lambda: settled(view), 30)
     assert view._sweep is not None
     assert view._sweep.arc.smearing == 0.2
+
+
+@pytest.mark.slow
+def test_iron_platinum_repaints_within_two_seconds_of_a_move() -> None:
+    settings = DftSettings(kmesh=(6, 6, 4), cutoff=180.0, smearing=0.004)
+    view, state = shown(run(FEPT, settings), mae_mesh=(8, 8, 6), mae_smearing=0.1088)
+    eventually(lambda: settled(view), 120)
+    assert "[001] (c)" in view.numbers.object
+    took = []
+    for soc in (0.9, 1.1, 1.3):
+        began = time.perf_counter()
+        state.soc = soc
+        eventually(lambda s=soc: view._sweep.arc.state.soc == s, 30)  # type: ignore[misc, union-attr]
+        took.append(time.perf_counter() - began)
+        eventually(lambda s=soc: settled(view, s), 120)  # type: ignore[misc]
+    assert min(took) < 2.0
 
 
 # --- in a browser ----------------------------------------------------------------------------

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hamexplorer.app.state import PAGES, AppState, Subject
+from hamexplorer.app.state import MAE_METHODS, MAE_VIEWS, PAGES, AppState, Subject
 from hamexplorer.app.url import FIELDS, read_query, write_query
+from hamexplorer.plots.anisotropy_data import UNITS
 from hamexplorer.properties.valley import MAP_FIELDS
 from hamexplorer.structures import load_gallery
 
@@ -38,6 +39,12 @@ views = st.fixed_dictionaries(
         "map_field": st.sampled_from(MAP_FIELDS),
         "field": st.integers(-100, 100).map(float),
         "field_atoms": st.sampled_from(["all", "element:Mo", "site:S2"]),
+        "mae_view": st.sampled_from(MAE_VIEWS),
+        "mae_unit": st.sampled_from(list(UNITS)),
+        "mae_mesh": st.tuples(*[st.integers(1, 99)] * 3),
+        "mae_smearing": st.integers(1, 2000).map(lambda n: n / 1000),
+        "mae_dipoles": st.booleans(),
+        "mae_method": st.sampled_from(MAE_METHODS),
         "dark": st.booleans(),
     },
 )
@@ -101,6 +108,12 @@ def test_any_value_is_read_or_noted(key: str, text: str) -> None:
         "b=101",
         "on=site:",
         "on=element:<b>",
+        "mesh=8x8",
+        "mesh=0x1x1",
+        "unit=joule",
+        "kt=0",
+        "method=quick",
+        "view=all",
         "unknown=1",
     ],
 )

@@ -12,6 +12,7 @@ from pymatgen.core import Lattice, Structure
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import SpinState
+from hamexplorer.plots import show
 from hamexplorer.plots.anisotropy import anisotropy_curve
 from hamexplorer.plots.anisotropy_data import (
     UNITS,
@@ -261,6 +262,12 @@ def test_everything_renders(dark: bool) -> None:
     ]
     shades = {hv.render(element).background_fill_color for element in elements}
     assert shades == {"#121212" if dark else "#ffffff"}
+
+
+def test_show_finds_the_plot_of_every_result() -> None:
+    assert isinstance(show(ARC, constants=FIT), hv.Overlay)
+    assert show(SITES).values()[0].dimension_values("energy")[2] == 3.0
+    assert len(show(STUDY)) == 4
 
 
 def test_sphere_and_k_map_are_drawn_to_scale() -> None:
