@@ -14,7 +14,7 @@ from hamexplorer.hamiltonian.angular import real_harmonics
 
 __all__ = ["Interpolation", "interpolated", "symmetric_harmonics"]
 
-_DEGREES = (8, 12)
+_DEGREES = (6, 8, 12)
 """Degrees l that are tried; the amplitudes fall by a factor of about 20 per step of 2."""
 _HELD_OUT = 2
 _PART = 5e-4

@@ -233,14 +233,47 @@ def _verified(bloch: BlochSum, group: MagneticSymmetry) -> NDArray[np.intp]:
     assert bloch.hamiltonian.spin_orbit is not None
     largest = float(np.abs(bloch.hamiltonian.spin_orbit).max())
     soc = min(100.0, max(1.0, _SHOWN / largest)) if largest > 0 else 1.0
-    direction = _GENERIC_N / np.linalg.norm(_GENERIC_N)
-    # the first entry is the identity; the last turns n alone, to show what n does
-    k = np.concatenate([group.k @ _GENERIC_K, [_GENERIC_K]])
-    n = np.concatenate([group.n @ direction, [direction[[1, 2, 0]]]])
-    levels = _energies(bloch, k, n, soc)
-    spread = float(np.abs(levels[-1] - levels[0]).max())
-    tolerance = max(1e-9, min(_TOLERANCE, _PART * spread))
-    return np.flatnonzero(np.abs(levels[:-1] - levels[0]).max(axis=1) <= tolerance)
+
+    def holds(operations: NDArray[np.intp]) -> NDArray[np.bool_]:
+        direction = _GENERIC_N / np.linalg.norm(_GENERIC_N)
+        # the first entry changes nothing; the last turns n alone, to show what n does
+        k = np.concatenate([[_GENERIC_K], group.k[operations] @ _GENERIC_K, [_GENERIC_K]])
+        n = np.concatenate([[direction], group.n[operations] @ direction, [direction[[1, 2, 0]]]])
+        levels = _energies(bloch, k, n, soc)
+        spread = float(np.abs(levels[-1] - levels[0]).max())
+        tolerance = max(1e-9, min(_TOLERANCE, _PART * spread))
+        result: NDArray[np.bool_] = np.abs(levels[1:-1] - levels[0]).max(axis=1) <= tolerance
+        return result
+
+    everything = np.arange(group.order)
+    if holds(_generators(group)).all():
+        return everything
+    return everything[holds(everything)]
+
+
+def _generators(group: MagneticSymmetry) -> NDArray[np.intp]:
+    """Operations whose products are all of the group's."""
+    names = [_name(k, n) for k, n in zip(group.k, group.n, strict=True)]
+    reached = {names[0]}
+    chosen: list[int] = []
+    for index, name in enumerate(names):
+        if name in reached:
+            continue
+        chosen.append(index)
+        reached = {names[0]}
+        new = [0]
+        while new:  # from the identity on, times every chosen operation
+            found = {
+                _name(group.k[c] @ group.k[i], group.n[c] @ group.n[i]) for i in new for c in chosen
+            }
+            fresh = found - reached
+            reached |= fresh
+            new = [i for i, known in enumerate(names) if known in fresh]
+    return np.array(chosen, dtype=np.intp)
+
+
+def _name(k: NDArray[np.int64], n: NDArray[np.float64]) -> tuple[float, ...]:
+    return (*k.ravel().tolist(), *(n.ravel().round(6) + 0.0).tolist())
 
 
 def _energies(
