@@ -24,6 +24,7 @@ __all__ = [
     "FIELD_AXIS",
     "SPLITTING_AXIS",
     "SPLITTING_COLOURS",
+    "SPLITTING_WIDTHS",
     "LiveSplittingPlot",
     "LiveZonePlot",
     "plane_labels",
@@ -34,6 +35,8 @@ __all__ = [
 FIELD_AXIS = "exchange field Δ (meV)"
 SPLITTING_AXIS = "K − K′ (meV)"
 SPLITTING_COLOURS = {"valence": CATEGORIES[0], "conduction": CATEGORIES[1], "gap": CATEGORIES[2]}
+SPLITTING_WIDTHS = {"valence": 4, "conduction": 2, "gap": 2}
+"""Of lines, pixels: where two lie on each other, both are seen."""
 _FAR = 50.0  # how far around the zone the background reaches, in zones
 _PADDING = 0.18  # of the zone's size: room for the letters
 _SCALE = 0.5  # 1/Å
@@ -130,9 +133,10 @@ class LiveZonePlot:
 
     def mark(self, places: dict[str, NDArray[np.float64]]) -> None:
         """Mark valleys that lie beside their corners: name → in-plane vector, 1/Å."""
+        inside = [self._raster.zone.folded(place) for place in places.values()]
         self.valley_source.data = {
-            "x": [float(place[0]) for place in places.values()],
-            "y": [float(place[1]) for place in places.values()],
+            "x": [float(place[0]) for place in inside],
+            "y": [float(place[1]) for place in inside],
             "name": list(places),
         }
 
@@ -261,7 +265,12 @@ class LiveSplittingPlot:
         self.figure.add_layout(self._span)
         for name, colour in SPLITTING_COLOURS.items():
             line = self.figure.line(
-                "field", name, source=self.source, color=colour, line_width=2, legend_label=name
+                "field",
+                name,
+                source=self.source,
+                color=colour,
+                line_width=SPLITTING_WIDTHS[name],
+                legend_label=name,
             )
             rows = [("Δ", "@field{0.0} meV"), (f"{name}, K − K′", f"@{name}{{0.00}} meV")]
             self.figure.add_tools(HoverTool(renderers=[line], tooltips=rows))

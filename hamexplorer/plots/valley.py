@@ -6,12 +6,14 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+from numpy.typing import NDArray
 
 from hamexplorer.plots.holoviews_style import frame_options, frame_size
 from hamexplorer.plots.live_valley import (
     FIELD_AXIS,
     SPLITTING_AXIS,
     SPLITTING_COLOURS,
+    SPLITTING_WIDTHS,
     plane_labels,
     splitting_curves,
     surroundings,
@@ -23,6 +25,7 @@ from hamexplorer.properties.valley import ValleyMap, ValleySplitting
 __all__ = ["valley_map_plot", "valley_splitting_plot"]
 
 _PIXELS = 400
+_AROUND = (130, 90)  # pixels that axes, title, tools and colour bar take
 
 
 def valley_map_plot(
@@ -78,10 +81,9 @@ def valley_map_plot(
     reach = 1.2 * np.abs(zone.polygon).max(axis=0)
     return hv.Overlay([image, frame, edge, labels]).opts(
         hv.opts.Overlay(
-            **frame_size(width, height),
+            **_to_scale(width, height, reach),
             **frame_options(dark),
             title=f"{result.title}: {scale.label}",
-            data_aspect=1,
             show_grid=False,
             xlim=(-reach[0], reach[0]),
             ylim=(-reach[1], reach[1]),
@@ -110,7 +112,7 @@ def valley_splitting_plot(
             hv.Dimension("field", label=FIELD_AXIS),
             hv.Dimension("splitting", label=SPLITTING_AXIS),
             label=name,
-        ).opts(color=SPLITTING_COLOURS[name], line_width=2, tools=["hover"])
+        ).opts(color=SPLITTING_COLOURS[name], line_width=SPLITTING_WIDTHS[name], tools=["hover"])
         for name, values in splitting_curves(result).items()
     ]
     if marked is not None:
@@ -126,9 +128,22 @@ def valley_splitting_plot(
             xlabel=FIELD_AXIS,
             ylabel=SPLITTING_AXIS,
             show_grid=True,
-            legend_position="top_left",
+            legend_position="top",
         )
     )
+
+
+def _to_scale(width: int | None, height: int | None, reach: NDArray[np.float64]) -> dict[str, Any]:
+    """Sizes with which ±``reach`` (2,), 1/Å, is drawn at the same scale in both directions.
+
+    A fixed width and height are those of the plot with its axes and colour bar; HoloViews would
+    stretch the zone to fill them.
+    """
+    if width is None or height is None:
+        return {**frame_size(width, height), "data_aspect": 1}
+    room = np.maximum(np.array([width, height]) - _AROUND, 50)
+    size = np.round(2 * reach * float((room / (2 * reach)).min())).astype(int)
+    return {"frame_width": int(size[0]), "frame_height": int(size[1])}
 
 
 def _backend() -> None:

@@ -52,7 +52,7 @@ FIELD_UNITS: dict[MapField, str] = {
 _ENERGIES = ("valence_energy", "conduction_energy", "gap")
 _WHOLE = ("spin", "polarisation")  # always −1 … 1
 _FLOOR = 1e-2  # Å² or µB: less is noise, not to be painted in full colours
-_PEAK = 6.0  # times the 95th percentile: where colours end, if peaks reach much beyond
+_PEAK = 3.0  # times the 99th percentile: where colours end, if peaks reach much beyond
 _OUTSIDE = 1.09  # where letters stand, from Γ to the corner
 
 
@@ -158,7 +158,7 @@ def map_scale(result: ValleyMap, field: str, dark: bool) -> ColourScale:
         return ColourScale(f"{title} ({unit})", low, top, tuple(energy_map()))
     size = np.abs(values)
     largest = float(size.max())
-    end = max(min(largest, _PEAK * float(np.percentile(size, 95))), _FLOOR)
+    end = max(min(largest, _PEAK * float(np.percentile(size, 99))), _FLOOR)
     caption = f"{title} ({unit})"
     if end < 0.99 * largest:
         caption += f", peaks to {largest:.3g}"

@@ -150,6 +150,24 @@ def test_every_field_is_drawn(result: ValleyMap, field: str, dark: bool) -> None
     assert (mapper.low, mapper.high) == (scale.low, scale.high)
 
 
+@pytest.mark.parametrize(("width", "height"), [(560, 520), (900, 300), (320, 900)])
+def test_the_zone_is_drawn_to_scale(result: ValleyMap, width: int, height: int) -> None:
+    figure = hv.render(valley_map_plot(result, width=width, height=height))
+    across = figure.frame_width / (figure.x_range.end - figure.x_range.start)
+    upwards = figure.frame_height / (figure.y_range.end - figure.y_range.start)
+    assert across == pytest.approx(upwards, rel=0.01)
+    assert figure.frame_width < width
+    assert figure.frame_height < height
+
+
+def test_a_valley_beyond_the_edge_is_marked_inside(result: ValleyMap) -> None:
+    live = LiveZonePlot(result)
+    corner = result.zone.corners["K"]
+    live.mark({"K": 1.05 * corner})
+    marked = np.array([live.valley_source.data["x"][0], live.valley_source.data["y"][0]])
+    assert np.linalg.norm(marked) < np.linalg.norm(corner)
+
+
 def test_an_unknown_field_is_refused(result: ValleyMap) -> None:
     with pytest.raises(SettingsError, match="valence_energy"):
         valley_map_plot(result, field="berry")

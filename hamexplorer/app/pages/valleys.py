@@ -76,6 +76,14 @@ class ValleysPage:
         state.param.watch(self._redraw, _DIAL)
         state.param.watch(self._follow, ["map_field", "field", "field_atoms", "dark"])
         self._subject_changed()
+        document = pn.state.curdoc
+        if document is not None and document.session_context is not None:
+            document.on_session_destroyed(lambda _: self._end())
+
+    def _end(self) -> None:
+        """Nobody looks any more."""
+        self.map_task.stop()
+        self.chern_task.stop()
 
     # --- layout ----------------------------------------------------------------------------
 
