@@ -8,6 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import panel as pn
+
+# The table's script must be known before a page is made. pn.extension("tabulator") would see to
+# that too, but in a notebook it also writes scripts into the cell, which ask a CDN.
+import panel.models.tabulator
 from pymatgen.core import Structure
 
 from hamexplorer.app.address import follow_address, read_address
@@ -105,8 +109,6 @@ def serve(
             "another --port."
         ) from error
 
-
-pn.extension("tabulator")
 
 if pn.state.served:
     prepare()
