@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
@@ -29,12 +28,13 @@ from hamexplorer.properties.anisotropy.couplings import (
     bare_states,
     project,
 )
-from hamexplorer.properties.anisotropy.directions import Directions, angles
+from hamexplorer.properties.anisotropy.direction_points import DirectionPoints, points_of
+from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.free_energy import chemical_potential, grand_potential
 from hamexplorer.properties.anisotropy.harmonics import Interpolation, interpolated
 from hamexplorer.properties.anisotropy.parts import part_of
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy
-from hamexplorer.properties.anisotropy.symmetry import MeshReduction, magnetic_symmetry
+from hamexplorer.properties.anisotropy.symmetry import magnetic_symmetry
 from hamexplorer.properties.mesh import KMesh
 from hamexplorer.properties.parallel import map_chunks, single_threaded_blas, worker_count
 from hamexplorer.properties.solver import BandSolver
@@ -47,42 +47,12 @@ _MAX_BYTES = 4e9
 _CHUNK_BYTES = 1.6e7
 _BATCH_BYTES = 3e7
 _CHECKED_KPOINTS = 12
+_SOLVING = 2e-9
+"""Seconds per direction and cubed number of states, roughly."""
+_STEP = 0.5
+"""Seconds of work between two reports, roughly."""
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, eq=False)
-class _Points:
-    """K-points of one direction, each as an irreducible one with a turned direction.
-
-    ``mesh_index`` into the full mesh, ``source`` into the irreducible points, ``weights``,
-    ``turns`` the rotations R (n, 3, 3), ``reduction`` the mesh's under the direction's group.
-    """
-
-    mesh_index: NDArray[np.int64]
-    source: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    turns: NDArray[np.float64]
-    reduction: MeshReduction
-
-    def subset(self, keep: NDArray[np.bool_]) -> _Points:
-        return _Points(
-            self.mesh_index[keep],
-            self.source[keep],
-            self.weights[keep],
-            self.turns[keep],
-            self.reduction,
-        )
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Points]) -> _Points:
-        return cls(
-            np.concatenate([part.mesh_index for part in parts]),
-            np.concatenate([part.source for part in parts]),
-            np.concatenate([part.weights for part in parts]),
-            np.concatenate([part.turns for part in parts]),
-            parts[0].reduction,
-        )
 
 
 class SecondVariation:
@@ -320,7 +290,7 @@ class SecondVariation:
         """Energies of one direction of every class, as :func:`assemble` takes them."""
         first, _, _ = self.symmetry.classes(directions.vectors)
         points = [self._points(directions, index) for index in first]
-        levels, constant = self._solve(_Points.joined(points), soc, monitor)
+        levels, constant = self._solve(DirectionPoints.joined(points), soc, monitor)
         edges = np.cumsum([len(some.source) for some in points])[:-1]
         return [
             ClassEnergies(level, some.reduction, shift, self.n_deep)
@@ -329,31 +299,11 @@ class SecondVariation:
             )
         ]
 
-    def _points(self, directions: Directions, index: int) -> _Points:
-        """The k-points that direction ``index`` needs, as irreducible ones with other n.
-
-        k' = K_o k with k irreducible: E_k'(n) = E_k(N_o⁻¹ n).
-        """
-        group, wedge = self.symmetry, self._wedge
-        reduction = group.reduction(group.little_group(directions.vectors[index]))
-        operation = np.zeros(len(wedge.expansion), dtype=np.int64)
-        for o in range(group.order - 1, -1, -1):
-            operation[group.images[o, wedge.representatives]] = o
-        if group.order == 1:
-            state = SpinState(
-                theta=float(directions.theta[index]), phi=float(directions.phi[index])
-            )
-            turns = state.rotation[None]
-        else:
-            back = np.swapaxes(group.n, 1, 2) @ directions.vectors[index]
-            turns = np.stack(
-                [SpinState(theta=t, phi=p).rotation for t, p in zip(*angles(back), strict=True)]
-            )
-        at = reduction.representatives
-        return _Points(at, wedge.expansion[at], reduction.weights, turns[operation[at]], reduction)
+    def _points(self, directions: Directions, index: int) -> DirectionPoints:
+        return points_of(directions, index, self.symmetry, self._wedge)
 
     def _solve(
-        self, points: _Points, soc: float, monitor: Monitor
+        self, points: DirectionPoints, soc: float, monitor: Monitor
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Energies in the window (n, M) and the deep states' sum (n,) at ``points``, eV."""
         order = np.argsort(points.source, kind="stable")
@@ -372,7 +322,9 @@ class SecondVariation:
             levels[target], constant[target] = self._couplings[k].solve(soc * points.turns[target])
 
         done = 0
-        for some in _grouped(tasks, 16 * worker_count()):
+        per_task = _SOLVING * self.n_active**3 * len(points.source) / len(tasks)
+        size = max(worker_count(), int(_STEP * worker_count() / per_task))
+        for some in _grouped(tasks, size):
             monitor.report("Directions", done / len(tasks))
             map_chunks(solve, some)
             done += len(some)
