@@ -22,6 +22,7 @@ from hamexplorer.structures.zone import PlanarZone
 
 __all__ = [
     "FIELD_AXIS",
+    "PADDING",
     "SPLITTING_AXIS",
     "SPLITTING_COLOURS",
     "SPLITTING_WIDTHS",
@@ -38,7 +39,8 @@ SPLITTING_COLOURS = {"valence": CATEGORIES[0], "conduction": CATEGORIES[1], "gap
 SPLITTING_WIDTHS = {"valence": 4, "conduction": 2, "gap": 2}
 """Of lines, pixels: where two lie on each other, both are seen."""
 _FAR = 50.0  # how far around the zone the background reaches, in zones
-_PADDING = 0.18  # of the zone's size: room for the letters
+PADDING = 0.18
+"""Of the zone's size: room for the letters."""
 _SCALE = 0.5  # 1/Å
 _TOOLS = "pan,wheel_zoom,reset,save"
 
@@ -80,8 +82,8 @@ class LiveZonePlot:
             match_aspect=True,
             tools=_TOOLS,
             title=self._title,
-            x_range=DataRange1d(range_padding=_PADDING),
-            y_range=DataRange1d(range_padding=_PADDING),
+            x_range=DataRange1d(range_padding=PADDING),
+            y_range=DataRange1d(range_padding=PADDING),
         )
         self.figure.grid.visible = self.figure.axis.visible = False
         self._mapper = LinearColorMapper(

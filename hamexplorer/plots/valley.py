@@ -6,11 +6,12 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
-from numpy.typing import NDArray
+from bokeh.models import DataRange1d, MultiLine
 
 from hamexplorer.plots.holoviews_style import frame_options, frame_size
 from hamexplorer.plots.live_valley import (
     FIELD_AXIS,
+    PADDING,
     SPLITTING_AXIS,
     SPLITTING_COLOURS,
     SPLITTING_WIDTHS,
@@ -25,7 +26,6 @@ from hamexplorer.properties.valley import ValleyMap, ValleySplitting
 __all__ = ["valley_map_plot", "valley_splitting_plot"]
 
 _PIXELS = 400
-_AROUND = (130, 90)  # pixels that axes, title, tools and colour bar take
 
 
 def valley_map_plot(
@@ -78,15 +78,12 @@ def valley_map_plot(
     labels = hv.Labels((places[:, 0], places[:, 1], names), ["kx", "ky"], "name").opts(
         text_color=colours.text, text_font_size="12pt"
     )
-    reach = 1.2 * np.abs(zone.polygon).max(axis=0)
     return hv.Overlay([image, frame, edge, labels]).opts(
         hv.opts.Overlay(
-            **_to_scale(width, height, reach),
-            **frame_options(dark),
+            **frame_size(width, height),
+            hooks=[*frame_options(dark)["hooks"], _to_scale],
             title=f"{result.title}: {scale.label}",
             show_grid=False,
-            xlim=(-reach[0], reach[0]),
-            ylim=(-reach[1], reach[1]),
             xlabel=along,
             ylabel=across,
         )
@@ -133,17 +130,17 @@ def valley_splitting_plot(
     )
 
 
-def _to_scale(width: int | None, height: int | None, reach: NDArray[np.float64]) -> dict[str, Any]:
-    """Sizes with which ±``reach`` (2,), 1/Å, is drawn at the same scale in both directions.
+def _to_scale(plot: Any, _element: Any) -> None:
+    """Both directions at one scale, whatever the figure's size: Bokeh widens one of the ranges.
 
-    A fixed width and height are those of the plot with its axes and colour bar; HoloViews would
-    stretch the zone to fill them.
+    HoloViews' own ``data_aspect`` is without effect where width and height are both given.
     """
-    if width is None or height is None:
-        return {**frame_size(width, height), "data_aspect": 1}
-    room = np.maximum(np.array([width, height]) - _AROUND, 50)
-    size = np.round(2 * reach * float((room / (2 * reach)).min())).astype(int)
-    return {"frame_width": int(size[0]), "frame_height": int(size[1])}
+    edge = [r for r in plot.state.renderers if isinstance(getattr(r, "glyph", None), MultiLine)]
+    plot.state.update(
+        match_aspect=True,
+        x_range=DataRange1d(renderers=edge, range_padding=PADDING),
+        y_range=DataRange1d(renderers=edge, range_padding=PADDING),
+    )
 
 
 def _backend() -> None:
