@@ -191,7 +191,7 @@ def anisotropy_k_map(
     across = "abc"[3 - sum(axes)]
     return hv.Overlay([image, *(text.opts(color=theme(dark).text) for text in texts)]).opts(
         hv.opts.Overlay(
-            **_disc(dark, width, height, reach),
+            **_disc(dark, width, height, 1.15 * reach),
             title=f"Parts by k ({UNITS[unit]}), {where} along {across}*",
         )
     )
