@@ -4649,8 +4649,8 @@ void main() {
   border-radius: 5px; background: var(--text); color: var(--background); white-space: nowrap;
   opacity: 0; transition: opacity 80ms; }
 .crystal .tip small { opacity: 0.75; margin-left: 6px; font-variant-numeric: tabular-nums; }
-.crystal .bar { position: absolute; top: 8px; right: 8px; display: flex; gap: 2px; opacity: 0.55;
-  transition: opacity 120ms; }
+.crystal .bar { position: absolute; top: 8px; right: 8px; display: flex; flex-direction: column;
+  gap: 2px; opacity: 0.55; transition: opacity 120ms; }
 .crystal:hover .bar, .crystal:focus-within .bar { opacity: 1; }
 .crystal .bar button { all: unset; box-sizing: border-box; min-width: 26px; height: 26px;
   padding: 0 6px; text-align: center; line-height: 26px; border-radius: 5px; cursor: pointer;
