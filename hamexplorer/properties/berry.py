@@ -22,7 +22,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.errors import SettingsError
-from hamexplorer.hamiltonian import Hamiltonian, SpinState, checked_kpoints, default_device
+from hamexplorer.hamiltonian import (
+    BlochSum,
+    Hamiltonian,
+    SpinState,
+    checked_kpoints,
+    default_device,
+)
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.derivative import BlochDerivative, BlochGradient
 from hamexplorer.properties.parallel import map_chunks
@@ -32,7 +38,7 @@ from hamexplorer.units import HBAR2_OVER_ME
 
 __all__ = ["BandGeometry", "band_geometry", "interband_velocity", "plane_axes"]
 
-_BLOCK_BYTES = 2.5e8
+_BLOCK_BYTES = 3.5e7
 _CHUNK_BYTES = 1e7
 
 
@@ -156,14 +162,15 @@ def band_geometry(
     device = default_device()
     gradient = BlochGradient(h, axes, position=True, device=device)
     wide = _with_neighbours(chosen, total)
+    bloch = BlochSum(h, device)
     task = _Task(gradient, state, wide, pair, occupied, device)
     block = max(1, int(_BLOCK_BYTES / (32.0 * total**2)))
     parts: list[_Part] = []
     for start in range(0, len(k), block):
         if monitor is not None:
             monitor.report("Berry curvature", start / len(k), f"{start} of {len(k)} k-points")
-        here = k[start : start + block]
-        parts.append(task.solve(BandSolver(h, here, device, max_bytes=0).states(state)))
+        solver = BandSolver(h, k[start : start + block], device, max_bytes=0, bloch=bloch)
+        parts.append(task.solve(solver.states(state)))
     joined = _Part(*(_joined(column) for column in zip(*parts, strict=True)))  # type: ignore[arg-type]
     inside = np.isin(wide, chosen)
     curvature, moment = (

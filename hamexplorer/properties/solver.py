@@ -89,6 +89,7 @@ class BandSolver:
             shared out over the cores with one BLAS thread each.
         max_bytes: reduced matrices up to this size are kept; beyond it they are made anew,
             chunk by chunk, at every call.
+        bloch: the Bloch sum of ``h`` on ``device``, if there is one already.
 
     Raises:
         HamiltonianError: S(k) is not positive definite at some k, or nearly singular.
@@ -102,6 +103,7 @@ class BandSolver:
         device: torch.device | str | None = None,
         *,
         max_bytes: float = 2e9,
+        bloch: BlochSum | None = None,
     ) -> None:
         k = np.atleast_2d(np.asarray(kpoints, dtype=np.float64))
         if k.ndim != 2 or k.shape[1] != 3 or len(k) == 0 or not np.isfinite(k).all():
@@ -111,7 +113,7 @@ class BandSolver:
         self.hamiltonian = h
         self.kpoints = k
         self.device = torch.device(device) if device is not None else default_device()
-        self._bloch = BlochSum(h, self.device)
+        self._bloch = bloch or BlochSum(h, self.device)
         self._edges = self._split()
         n = h.basis.n_orbitals
         kept = 16.0 * len(k) * n * n * len(h.components)

@@ -89,11 +89,12 @@ def valley_chern(
         raise SettingsError(f"A {zone.lattice} lattice has no two valleys K and K′.")
     integral = _Integral(h, state, zone, edge_bands(h)[2], max_kpoints, monitor)
     symmetric = h.exchange is None or state.exchange == 0
-    k, error = integral.over(zone.half("K"), tolerance)
+    halves = 1 if symmetric else 2
+    k, error = integral.over(zone.half("K"), tolerance, 0.0, 1 / halves)
     if symmetric:
         k_prime, other = -k, error  # Ω(−k) = −Ω(k)
     else:
-        k_prime, other = integral.over(zone.half("K′"), tolerance)
+        k_prime, other = integral.over(zone.half("K′"), tolerance, 0.5, 0.5)
     return ValleyChern(k, k_prime, max(error, other), integral.used, state, integral.position)
 
 
@@ -112,10 +113,17 @@ class _Integral:
         self._h, self._state, self._zone, self._filled = h, state, zone, filled
         self._limit, self._monitor = limit, monitor
         self.used = 0
+        self._done = 0.0
         self.position = "exact" if h.has_position else "diagonal"
 
-    def over(self, triangle: NDArray[np.float64], tolerance: float) -> tuple[float, float]:
-        """(1/2π) ∫ Ω over ``triangle`` (3, 2), and its error."""
+    def over(
+        self, triangle: NDArray[np.float64], tolerance: float, begin: float, share: float
+    ) -> tuple[float, float]:
+        """(1/2π) ∫ Ω over ``triangle`` (3, 2), and its error.
+
+        It is reported as the part ``share`` of the whole, from ``begin`` on.
+        """
+        self._done = begin
         triangles = _parts(_parts(triangle[None]))
         values = self._rule(triangles)
         total = error = 0.0
@@ -124,8 +132,9 @@ class _Integral:
             finer = self._rule(children)
             change = np.abs(finer.reshape(4, -1).sum(axis=0) - values)
             # the finer value is much better than the difference says
-            share = tolerance * _area(triangles) / _area(triangle[None])
-            good = change < share
+            allowed = tolerance * _area(triangles) / _area(triangle[None])
+            good = change < allowed
+            self._done += share * float(_area(triangles)[good].sum() / _area(triangle[None])[0])
             total += float(finer.reshape(4, -1)[:, good].sum())
             error += float(change[good].sum())
             bad = np.tile(~good, 4)
@@ -140,7 +149,7 @@ class _Integral:
                 "closes somewhere. Allow more k-points or a larger tolerance."
             )
         if self._monitor is not None:
-            self._monitor.report("Valley Chern numbers", 0.5, f"{self.used} k-points")
+            self._monitor.report("Valley Chern numbers", self._done, f"{self.used} k-points")
         points = np.einsum("pv,tvx->tpx", _PLACES, triangles).reshape(-1, 2)
         geometry = band_geometry(
             self._h,
