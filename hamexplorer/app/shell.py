@@ -8,7 +8,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 import param
-from panel.util import edit_readonly
+from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 from pymatgen.core import Structure
 
