@@ -8,6 +8,7 @@ import numpy as np
 
 from hamexplorer.app.state import COLOUR_NONE
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
+from hamexplorer.progress import Monitor
 from hamexplorer.properties import (
     GROUPINGS,
     BandSolver,
@@ -15,10 +16,12 @@ from hamexplorer.properties import (
     DensityOfStates,
     FermiLevel,
     FermiSolver,
+    automatic_mesh,
     band_structure,
     density_of_states,
     orbital_groups,
 )
+from hamexplorer.properties.mesh import has_time_reversal
 from hamexplorer.properties.weights import Grouping
 from hamexplorer.structures import standard_path
 
@@ -26,6 +29,8 @@ __all__ = ["BandModel", "colour_choices", "split_colour"]
 
 _SPACING = 0.04  # 1/Å: smooth lines, and a step of λ stays quick
 _MARGIN = 3.0  # eV beyond the window for which bands are kept at hand
+_DOS_SPACING = 0.12  # 1/Å
+_DOS_SPACING_MAGNET = 0.17  # where k and −k both have to be computed
 _AROUND_GAP = 2  # bands below and above the gap that the numbers need
 
 
@@ -89,13 +94,22 @@ class BandModel:
         last += 1 - last % 2
         return max(first, 0), min(last, self._solver.n_bands - 1)
 
-    def dos(self, state: SpinState, colour: str, energies: tuple[float, float]) -> DensityOfStates:
+    def dos(
+        self,
+        state: SpinState,
+        colour: str,
+        energies: tuple[float, float],
+        monitor: Monitor | None = None,
+    ) -> DensityOfStates:
         """The density of states in the window, projected as ``colour`` groups orbitals."""
         grouping, _, _ = split_colour(colour)
         level = self._fermi.level(state).energy
+        whole = has_time_reversal(self.hamiltonian, state)
         return density_of_states(
             self.hamiltonian,
             state,
+            mesh=automatic_mesh(self.hamiltonian, _DOS_SPACING if whole else _DOS_SPACING_MAGNET),
+            monitor=monitor,
             energy_range=(level + energies[0] - 1.0, level + energies[1] + 1.0),
             step=0.02,
             groups=grouping or "element",

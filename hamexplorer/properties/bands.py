@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hamexplorer.errors import SettingsError
-from hamexplorer.hamiltonian import Hamiltonian, SpinState
+from hamexplorer.hamiltonian import BlochSum, Hamiltonian, SpinState
+from hamexplorer.progress import Monitor
 from hamexplorer.properties.fermi import FermiLevel, fermi_level, occupied_bands
 from hamexplorer.properties.mesh import KMesh, automatic_mesh, checked_mesh, has_time_reversal
 from hamexplorer.properties.solver import BandSolver
@@ -25,6 +26,9 @@ from hamexplorer.structures.kpath import KPath
 __all__ = ["BandStructure", "MeshBands", "Zero", "band_structure", "bands_on_mesh"]
 
 Zero = Literal["source", "fermi", "vbm"]
+
+_BLOCK_BYTES = 7e7
+"""Of states at a time on a mesh: a magnet's dense mesh would take gigabytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +213,7 @@ def bands_on_mesh(
     *,
     weights: Grouping | None = None,
     window: tuple[int, int] | None = None,
+    monitor: Monitor | None = None,
 ) -> MeshBands:
     """Bands on a Γ-centred mesh (default: spacing 0.25 1/Å), reduced by E(k) = E(−k) if it holds.
 
@@ -218,12 +223,26 @@ def bands_on_mesh(
     state = state or SpinState()
     shape = automatic_mesh(h) if mesh is None else checked_mesh(mesh)
     k_mesh = KMesh(shape, has_time_reversal(h, state))
-    solver = BandSolver(h, k_mesh.kpoints)
-    first = window[0] if window else 0
-    if weights is None:
-        energies = solver.energies(state, window=window)
-        return MeshBands(k_mesh, energies, h.n_electrons, first)
-    groups = orbital_groups(h.basis, weights)
-    states = solver.states(state, window=window)
-    shares = band_weights(states, groups)
-    return MeshBands(k_mesh, states.energies, h.n_electrons, first, groups.names, shares)
+    groups = orbital_groups(h.basis, weights) if weights is not None else None
+    bloch = BlochSum(h)
+    block = max(1, int(_BLOCK_BYTES / (32.0 * (2 * h.basis.n_orbitals) ** 2)))
+    energies, shares = [], []
+    for start in range(0, len(k_mesh.kpoints), block):
+        if monitor is not None:
+            monitor.report("Bands on a mesh", start / len(k_mesh.kpoints))
+        k = k_mesh.kpoints[start : start + block]
+        solver = BandSolver(h, k, bloch.device, max_bytes=0, bloch=bloch)
+        if groups is None:
+            energies.append(solver.energies(state, window=window))
+        else:
+            states = solver.states(state, window=window)
+            energies.append(states.energies)
+            shares.append(band_weights(states, groups))
+    return MeshBands(
+        k_mesh,
+        np.concatenate(energies),
+        h.n_electrons,
+        window[0] if window else 0,
+        groups.names if groups is not None else (),
+        np.concatenate(shares) if shares else None,
+    )

@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
+from hamexplorer.progress import Monitor
 from hamexplorer.properties.bands import MeshBands, bands_on_mesh
 from hamexplorer.properties.fermi import FermiLevel, fill
 from hamexplorer.properties.mesh import automatic_mesh
@@ -72,6 +73,7 @@ def density_of_states(
     step: float = 0.01,
     groups: Grouping | None = None,
     smearing: float = 0.01,
+    monitor: Monitor | None = None,
 ) -> DensityOfStates:
     """Density of states of ``h``: D(E) = Σ_b ∫ dk δ(E − E_b(k)), and by Mulliken weights.
 
@@ -85,13 +87,14 @@ def density_of_states(
         step: width of the bins, eV.
         groups: project on orbitals grouped by this.
         smearing: kT of the Fermi level, eV.
+        monitor: told the progress; can cancel.
 
     Raises:
         SettingsError: a parameter is out of range.
     """
     _check(method, broadening, step, energy_range, smearing)
     shape = automatic_mesh(h, 0.12) if mesh is None else mesh
-    bands = bands_on_mesh(h, shape, state, weights=groups)
+    bands = bands_on_mesh(h, shape, state, weights=groups, monitor=monitor)
     margin = 6 * broadening if method == "gaussian" else 2 * step
     low, high = energy_range or (bands.energies.min() - margin, bands.energies.max() + margin)
     count = int(np.ceil((high - low) / step - 1e-9))

@@ -19,8 +19,10 @@ from hamexplorer.app.inspector import InspectedState, inspect_state, state_html
 from hamexplorer.app.jobs import Latest, Post
 from hamexplorer.app.state import COLOUR_NONE, AppState
 from hamexplorer.app.style import TABLE_CSS, Line
+from hamexplorer.errors import CalculationCancelled
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.plots import LiveBandPlot, LiveDosPlot
+from hamexplorer.progress import Monitor
 from hamexplorer.properties import BandStructure, DensityOfStates
 
 __all__ = ["BandsPage"]
@@ -33,7 +35,10 @@ Drawn = tuple[BandModel, BandStructure, BandStructure]
 
 
 class BandsPage:
-    """Bound to the state; recomputes when the dial, the colours or the crystal change."""
+    """Bound to the state; recomputes when the dial, the colours or the crystal change.
+
+    While another page is looked at nothing is computed: it would take the cores from that page.
+    """
 
     def __init__(self, state: AppState, post: Post, downloads: Downloads) -> None:
         self._state = state
@@ -44,6 +49,9 @@ class BandsPage:
         self._densities: DensityOfStates | None = None
         self._colour = COLOUR_NONE
         self._moving = False
+        self._stale = False
+        self._dos_asked = False
+        self._dos_monitor = Monitor()
         self._latest = Latest(post, self._failed)
         self._latest_dos = Latest(post, self._failed, quiet=_QUIET)
         self._latest_state = Latest(post, self._failed)
@@ -120,6 +128,7 @@ class BandsPage:
         state.param.watch(self._redraw, ["soc", "theta", "phi", "exchange", "colour", "energies"])
         state.param.watch(self._follow, ["colour", "energies", "show_off", "dark", "point"])
         state.param.watch(self._inspect, ["point"])
+        state.param.watch(self._turned, ["page"])
         self._subject_changed()
 
     # --- widgets and state -----------------------------------------------------------------
@@ -200,11 +209,28 @@ class BandsPage:
             self.empty.say(f"The bands of {title} appear here once they are computed.")
             self.numbers.object = ""
         self.empty.view.visible = missing
-        self.plots.visible = not missing
+        self.plots.visible = False
+
+    def _turned(self, *_: param.parameterized.Event) -> None:
+        """Another page is shown, or this one again."""
+        if self._state.page != "bands":
+            self._stale |= self._stop_dos()
+        elif self._stale:
+            self._redraw()
+
+    def _stop_dos(self) -> bool:
+        """Stop a density of states that is asked for; whether there was one."""
+        self._dos_monitor.cancel()
+        asked, self._dos_asked = self._dos_asked, False
+        return asked
 
     def _redraw(self, *_: param.parameterized.Event) -> None:
         h, state = self._state.hamiltonian, self._state
         if h is None:
+            return
+        self._stop_dos()
+        self._stale = state.page != "bands"
+        if self._stale:
             return
         spin_state, colour, window = state.spin_state, state.colour, state.energies
         model = self._model
@@ -228,6 +254,7 @@ class BandsPage:
     def _draw(self, on: BandStructure, off: BandStructure, colour: str) -> None:
         state = self._state
         column = split_colour(colour)[1]
+        self.plots.visible = True
         if self._bands is None:
             self._bands = LiveBandPlot(
                 on, off, colour_by=column, energy_window=state.energies, dark=state.dark
@@ -256,13 +283,19 @@ class BandsPage:
         model, state = self._model, self._state
         if model is None:
             return
+        if state.page != "bands":
+            self._stale = True
+            return
         spin_state, colour, window = state.spin_state, state.colour, state.energies
+        monitor = self._dos_monitor = Monitor()
+        self._dos_asked = True
 
         def done(result: DensityOfStates) -> None:
+            self._dos_asked = self._dos_asked and monitor is not self._dos_monitor
             if self._model is model and self._bands is not None:
                 self._draw_dos(result)
 
-        self._latest_dos.request(lambda: model.dos(spin_state, colour, window), done)
+        self._latest_dos.request(lambda: model.dos(spin_state, colour, window, monitor), done)
 
     def _draw_dos(self, result: DensityOfStates) -> None:
         self._densities = result
@@ -278,7 +311,8 @@ class BandsPage:
         )
 
     def _failed(self, error: Exception) -> None:
-        self._state.tell("error", str(error))
+        if not isinstance(error, CalculationCancelled):
+            self._state.tell("error", str(error))
 
     # --- the state under the loupe ---------------------------------------------------------
 
