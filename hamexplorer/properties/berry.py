@@ -33,6 +33,7 @@ from hamexplorer.progress import Monitor
 from hamexplorer.properties.derivative import BlochDerivative, BlochGradient
 from hamexplorer.properties.parallel import map_chunks
 from hamexplorer.properties.solver import BandSolver, BandStates
+from hamexplorer.properties.tables import band_table
 from hamexplorer.properties.weights import DEGENERACY, degenerate_mean, spin_expectation
 from hamexplorer.units import HBAR2_OVER_ME
 
@@ -77,12 +78,8 @@ class BandGeometry:
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per k and band; energies in eV, Ω in Å², moments in µB."""
-        nk, nb = self.energies.shape
-        frame = pd.DataFrame({"k_index": np.repeat(np.arange(nk), nb)})
-        for a in range(3):
-            frame[f"k{a + 1}"] = np.repeat(self.kpoints[:, a], nb)
-        frame["band"] = np.tile(self.bands, nk)
-        frame["energy_eV"] = self.energies.ravel()
+        nb = len(self.bands)
+        frame = band_table(self.kpoints, self.bands, self.energies)
         for a, axis in enumerate("xyz"):
             frame[f"spin_{axis}"] = self.spin[..., a].ravel()
         frame["berry_curvature_A2"] = self.curvature.ravel()

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.properties.solver import BandSolver
+from hamexplorer.properties.tables import band_table
 from hamexplorer.properties.weights import spin_expectation
 
 __all__ = ["SpinTexture", "spin_texture"]
@@ -41,12 +42,7 @@ class SpinTexture:
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per k and band: energy in eV, ⟨σ⟩."""
-        nk, nb = self.energies.shape
-        frame = pd.DataFrame({"k_index": np.repeat(np.arange(nk), nb)})
-        for a in range(3):
-            frame[f"k{a + 1}"] = np.repeat(self.kpoints[:, a], nb)
-        frame["band"] = np.tile(self.bands, nk)
-        frame["energy_eV"] = self.energies.ravel()
+        frame = band_table(self.kpoints, self.bands, self.energies)
         for a, axis in enumerate("xyz"):
             frame[f"spin_{axis}"] = self.spin[..., a].ravel()
         return frame

@@ -14,6 +14,7 @@ from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.properties.derivative import BlochGradient
 from hamexplorer.properties.parallel import single_threaded_blas
 from hamexplorer.properties.solver import BandSolver
+from hamexplorer.properties.tables import band_table
 from hamexplorer.properties.weights import DEGENERACY
 from hamexplorer.units import HBAR_EV_S
 
@@ -45,12 +46,8 @@ class GroupVelocity:
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per k and band: energy in eV, ħv in eV Å."""
-        nk, nb = self.energies.shape
-        frame = pd.DataFrame({"k_index": np.repeat(np.arange(nk), nb)})
-        for a in range(3):
-            frame[f"k{a + 1}"] = np.repeat(self.kpoints[:, a], nb)
-        frame["band"] = np.tile(np.arange(nb) + self.first_band, nk)
-        frame["energy_eV"] = self.energies.ravel()
+        bands = np.arange(self.energies.shape[1]) + self.first_band
+        frame = band_table(self.kpoints, bands, self.energies)
         for a, axis in enumerate("xyz"):
             frame[f"hbar_v{axis}_eV_A"] = self.slopes[..., a].ravel()
         return frame
