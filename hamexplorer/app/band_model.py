@@ -130,7 +130,10 @@ def colour_choices(h: Hamiltonian) -> dict[str, dict[str, str]]:
     """All that bands can be coloured by: kind → title → value."""
     choices: dict[str, dict[str, str]] = {
         "One colour": {"none": COLOUR_NONE},
-        "Spin": {f"spin ⟨σ{axis}⟩": f"spin_{axis}" for axis in "xyz"},
+        "Spin": {
+            **{f"spin ⟨σ{axis}⟩": f"spin_{axis}" for axis in "xyz"},
+            "spin ⟨σ·n⟩": "spin_n",
+        },
     }
     kinds: tuple[tuple[str, Grouping], ...] = (
         ("Element", "element"),

@@ -88,7 +88,7 @@ class AppState(param.Parameterized):
     exchange = param.Number(default=1.0, bounds=(0, 2))
 
     colour = param.String(
-        default=COLOUR_NONE, doc="none, spin_x, spin_y, spin_z or GROUPING:GROUP (element:Mo)."
+        default=COLOUR_NONE, doc="none, spin_x … spin_z, spin_n or GROUPING:GROUP (element:Mo)."
     )
     energies = param.Range(default=(-6.0, 6.0), doc="Window, eV from E_F.")
     show_off = param.Boolean(default=True)

@@ -99,6 +99,8 @@ def colour_scale(result: BandStructure, colour_by: str) -> ColourScale:
     """The scale of ``spin_x`` … or of a group's weight."""
     result.column(colour_by)
     if colour_by.startswith("spin_"):
-        return ColourScale(f"⟨σ{colour_by[-1]}⟩", -1.0, 1.0, tuple(spin_map()))
+        axis = colour_by[-1]
+        label = "⟨σ·n⟩" if axis == "n" else f"⟨σ{axis}⟩"
+        return ColourScale(label, -1.0, 1.0, tuple(spin_map()))
     colour = group_colours(result.groups)[colour_by]
     return ColourScale(f"weight of {colour_by}", 0.0, 1.0, tuple(weight_map(colour)))

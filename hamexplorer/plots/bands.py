@@ -33,7 +33,7 @@ def band_plot(
     Args:
         result: the bands.
         soc_off: bands of the same path without spin-orbit coupling.
-        colour_by: None, ``spin_x``, ``spin_y``, ``spin_z`` or the name of a group of ``result``.
+        colour_by: None, ``spin_x`` … ``spin_z``, ``spin_n`` or the name of a group of ``result``.
         energy_window: (low, high), eV, in the chosen zero; default: 6 eV around the Fermi level.
         zero: ``source``, ``fermi`` or ``vbm``.
         dark: for a dark page.

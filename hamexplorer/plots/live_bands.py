@@ -33,7 +33,7 @@ class LiveBandPlot:
     Args:
         result: the bands drawn bold.
         soc_off: None or bands drawn thin and grey beneath.
-        colour_by: None, ``spin_x``, ``spin_y``, ``spin_z`` or a group of ``result``.
+        colour_by: None, ``spin_x``, ``spin_y``, ``spin_z``, ``spin_n`` or a group of ``result``.
         energy_window: (low, high), eV, in the chosen zero; default: 6 eV around the Fermi level.
         zero: ``source``, ``fermi`` or ``vbm`` (bands of a metal fall back on ``fermi``).
         dark: for a dark page.

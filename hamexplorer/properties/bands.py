@@ -89,16 +89,20 @@ class BandStructure:
         return max(self.fermi.vbm, float(self.energies[:, top].max()) if inside else -np.inf)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """``spin_x``, ``spin_y``, ``spin_z`` or the weight of a group, (nk, nb).
+        """``spin_x``, ``spin_y``, ``spin_z``, ``spin_n`` (along the magnetisation n of ``state``)
+        or the weight of a group, (nk, nb).
 
         Raises:
             SettingsError: it was not computed.
         """
         if name in ("spin_x", "spin_y", "spin_z") and self.spin is not None:
             return self.spin[..., "xyz".index(name[-1])]
+        if name == "spin_n" and self.spin is not None:
+            return self.spin @ self.state.direction
         if name in self.groups and self.weights is not None:
             return self.weights[..., self.groups.index(name)]
-        known = [*(["spin_x", "spin_y", "spin_z"] if self.spin is not None else []), *self.groups]
+        spins = [f"spin_{axis}" for axis in "xyzn"]
+        known = [*(spins if self.spin is not None else []), *self.groups]
         raise SettingsError(
             f"These bands carry no {name!r}; there are: {', '.join(known) or 'none'}."
         )

@@ -23,7 +23,7 @@ views = st.fixed_dictionaries(
         "theta": st.integers(0, 180).map(float),
         "phi": st.integers(0, 360).map(float),
         "exchange": st.integers(0, 200).map(lambda n: n / 100),
-        "colour": st.sampled_from(["none", "spin_z", "element:Mo", "l:Mo d", "site:S2"]),
+        "colour": st.sampled_from(["none", "spin_z", "spin_n", "element:Mo", "l:Mo d", "site:S2"]),
         "energies": st.tuples(st.integers(-90, 0), st.integers(1, 90)).map(
             lambda w: (w[0] / 4, w[1] / 4)
         ),

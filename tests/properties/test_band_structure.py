@@ -104,6 +104,16 @@ def test_metal_gap_is_not_positive():
     assert found.value == pytest.approx(-7)
 
 
+def test_spin_along_the_magnetisation():
+    # without spin-orbit coupling every state of a magnet has its spin along n or against it
+    h = models.chain(field=0.4)
+    path = models.line_path(h, (("Γ", (0, 0, 0)), ("X", (0.5, 0, 0))))
+    bands = band_structure(h, path, SpinState(theta=50, phi=110), spin=True)
+    np.testing.assert_allclose(np.abs(bands.column("spin_n")), 1, atol=1e-9)
+    assert (bands.column("spin_n")[:, 0] < 0).all()
+    assert np.abs(bands.column("spin_z")).max() < 0.7
+
+
 def test_spin_orbit_splits_the_valence_top_of_silicon():
     h = models.silicon(xi=0.09)
     levels = BandSolver(h, [[0, 0, 0]]).energies()[0]
