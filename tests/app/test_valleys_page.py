@@ -414,6 +414,7 @@ def test_other_pages_and_a_bulk_crystal(page: Browser, opened: Any) -> None:  # 
     page.page.get_by_text("GaAs is not a layer").wait_for(timeout=LONG)
     wait_until(lambda: shell.state.hamiltonian is not None, page.page, timeout=LONG)
     page.page.get_by_text("GaAs is not a layer").wait_for(timeout=LONG)
+    page.page.get_by_text("Field Δ (meV)").wait_for(state="hidden", timeout=LONG)
     assert shell.state.soc == 0
     page.page.get_by_role("button", name="Bands", exact=True).click()
     wait_until(lambda: shell.bands._bands is not None, page.page, timeout=LONG)

@@ -282,6 +282,8 @@ class ValleysPage:
         self.sentence.say(sentence)
         self.sentence.view.visible = bool(sentence)
         self.plots.visible = self.numbers.visible = not sentence
+        # what a field did, it can undo: only without a model there is nothing to set
+        self.toolbar.visible = self._model is not None or not sentence
 
     def _failed(self, error: Exception) -> None:
         self._asked = None
