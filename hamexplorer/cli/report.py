@@ -26,6 +26,7 @@ __all__ = [
     "hamiltonian_table",
     "mae_data",
     "mae_table",
+    "origin",
     "show",
     "structure_data",
     "structure_table",
@@ -175,6 +176,17 @@ def bands_table(data: Mapping[str, Any]) -> Table:
     return _table(rows)
 
 
+def origin(h: Hamiltonian) -> dict[str, Any]:
+    """Where a Hamiltonian came from, in short."""
+    return {
+        "source": h.provenance.source,
+        "title": h.provenance.title,
+        "settings": dict(h.provenance.settings),
+        "structure_hash": h.provenance.structure_hash,
+        "versions": dict(h.provenance.versions),
+    }
+
+
 def mae_data(
     h: Hamiltonian, result: AnisotropyEnergy, constants: AnisotropyConstants | None
 ) -> dict[str, Any]:
@@ -222,13 +234,7 @@ def mae_data(
         "n_sites": result.n_sites,
         "volume_A3": result.volume,
         "timings_s": dict(result.timings),
-        "provenance": {
-            "source": h.provenance.source,
-            "title": h.provenance.title,
-            "settings": dict(h.provenance.settings),
-            "structure_hash": h.provenance.structure_hash,
-            "versions": dict(h.provenance.versions),
-        },
+        "provenance": origin(h),
     }
 
 

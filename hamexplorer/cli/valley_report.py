@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from hamexplorer.cli.report import origin
+
 if TYPE_CHECKING:
     from hamexplorer.hamiltonian import Hamiltonian
     from hamexplorer.properties.valley import ValleyPair, ValleyReadout
@@ -27,7 +29,7 @@ def valley_data(
     ]
     return {
         "formula": h.structure.composition.reduced_formula,
-        "title": h.provenance.title,
+        "provenance": origin(h),
         "spin_state": asdict(pair.state),
         "field_meV": field,
         "field_sites": None if sites is None else [h.basis.site_labels[s] for s in sites],

@@ -32,6 +32,7 @@ def test_json_holds_both_valleys(layer: str, capsys: pytest.CaptureFixture[str])
     code, out, _ = run(capsys, "valley", layer, "--json", "--chern")
     assert code == 0
     data = json.loads(out)
+    assert data["provenance"]["source"] == "test"
     same = hx.valley(hx.open(layer))
     assert data["K"]["gap_eV"] == pytest.approx(same.k.gap)
     np.testing.assert_allclose(data["K"]["berry_curvature_A2"], same.k.curvature)
