@@ -136,6 +136,9 @@ def test_a_link_opens_the_same_view(page: Browser, opened: Any) -> None:  # noqa
 def test_a_band_tapped_opens_its_state(page: Browser, opened: Any) -> None:  # noqa: F811
     shell, _ = opened()
     drawn(shell, page)
+    # the densities of states come beside the bands a little later, and make them narrower
+    wait_until(lambda: shell.bands._dos is not None, page.page)
+    page.page.wait_for_timeout(1000)
     bands = shell.bands._bands
     nb = bands.result.energies.shape[1]
     index = 40 * nb + nb // 2
