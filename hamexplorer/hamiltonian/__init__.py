@@ -9,7 +9,8 @@ from hamexplorer.hamiltonian.bloch import (
     default_device,
     spinor_matrix,
 )
-from hamexplorer.hamiltonian.core import COMPONENTS, Hamiltonian
+from hamexplorer.hamiltonian.components import COMPONENTS, transposition_sign
+from hamexplorer.hamiltonian.core import Hamiltonian
 from hamexplorer.hamiltonian.hdf5 import load_hamiltonian, save_hamiltonian
 from hamexplorer.hamiltonian.pairs import Pairs
 from hamexplorer.hamiltonian.spin import SpinState
@@ -30,4 +31,5 @@ __all__ = [
     "load_hamiltonian",
     "save_hamiltonian",
     "spinor_matrix",
+    "transposition_sign",
 ]

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.errors import ResourceLimitError, SettingsError
+from hamexplorer.hamiltonian.components import transposition_sign
 from hamexplorer.hamiltonian.core import Hamiltonian
 from hamexplorer.hamiltonian.pairs import Pairs
 from hamexplorer.hamiltonian.spin import SpinState
@@ -35,7 +36,8 @@ class BlochMatrices:
 
     Attributes:
         overlap: S(k), (nk, n, n), Hermitian.
-        scalar: H_scalar(k), (nk, n, n), eV, Hermitian.
+        scalar: H_scalar(k) + iA(k), (nk, n, n), eV, Hermitian: all that does not act on spin. Only
+            without A is it the complex conjugate of that at −k.
         exchange: None or B_a(k), (nk, c, n, n), eV, Hermitian; c = 1 collinear, 3 otherwise.
         spin_orbit: None or i Λ_a(k), (nk, 3, n, n), eV, Hermitian (λ not applied).
     """
@@ -85,10 +87,10 @@ def spinor_matrix(
     spin_orbit: torch.Tensor | None,
     state: SpinState,
 ) -> torch.Tensor:
-    """H = H_scalar ⊗ 1 + Σ_a σ_a ⊗ (n_a B + λ iΛ_a) in spin-major order.
+    """H = (H_scalar + iA) ⊗ 1 + Σ_a σ_a ⊗ (n_a B + λ iΛ_a) in spin-major order.
 
-    ``scalar`` (nk, n, n), ``exchange`` (nk, 1 or 3, n, n) or None, ``spin_orbit`` = iΛ_a
-    (nk, 3, n, n) or None, all Hermitian; returns (nk, 2n, 2n), Hermitian.
+    ``scalar`` = H_scalar + iA (nk, n, n), ``exchange`` (nk, 1 or 3, n, n) or None,
+    ``spin_orbit`` = iΛ_a (nk, 3, n, n) or None, all Hermitian; returns (nk, 2n, 2n), Hermitian.
     A three-component exchange field is turned as a whole by R_z(φ) R_y(θ).
     """
     vector: list[torch.Tensor] = [torch.zeros_like(scalar) for _ in range(3)]
@@ -211,7 +213,7 @@ class BlochSum:
         self._sum = PairSum(
             h.pairs,
             np.stack([h.component(name) for name in self._names]),
-            np.array([-1.0 if name[0] == "L" else 1.0 for name in self._names]),
+            np.array([transposition_sign(name) for name in self._names]),
             self.device,
         )
 
@@ -237,9 +239,12 @@ class BlochSum:
         names = self._names
         exchange = [a for a, name in enumerate(names) if name[0] == "B"]
         spin_orbit = [a for a, name in enumerate(names) if name[0] == "L"]
+        scalar = result[:, 1]
+        if "A" in names:
+            scalar = scalar + 1j * result[:, names.index("A")]
         return BlochMatrices(
             result[:, 0],
-            result[:, 1],
+            scalar,
             result[:, exchange] if exchange else None,
             1j * result[:, spin_orbit] if spin_orbit else None,
         )
@@ -268,8 +273,8 @@ class BlochSum:
         if h.spin_orbit is not None:
             vector += 1j * state.soc * h.spin_orbit
         x, y, z = vector
-
-        blocks = (h.scalar + z, x - 1j * y, x + 1j * y, h.scalar - z)
+        scalar = h.scalar if h.time_odd is None else h.scalar + 1j * h.time_odd
+        blocks = (scalar + z, x - 1j * y, x + 1j * y, scalar - z)
         hamiltonian = scipy.sparse.coo_array(
             (
                 np.concatenate([block * phase for block in blocks]),

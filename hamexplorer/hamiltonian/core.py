@@ -1,4 +1,4 @@
-"""The Hamiltonian: real-space blocks of S, H_scalar, B and Λ on pairs of sites."""
+"""The Hamiltonian: real-space blocks of S, H_scalar, A, B and Λ on pairs of sites."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pymatgen.core import Structure
 from hamexplorer.errors import HamiltonianError
 from hamexplorer.hamiltonian.arrays import owned, read_only
 from hamexplorer.hamiltonian.basis import Basis
+from hamexplorer.hamiltonian.components import COMPONENTS
 from hamexplorer.hamiltonian.pairs import Pairs
 from hamexplorer.hamiltonian.spin import SpinState
 from hamexplorer.hamiltonian.validation import check_blocks, check_overlap
@@ -20,15 +21,15 @@ from hamexplorer.provenance import Provenance
 
 __all__ = ["COMPONENTS", "Hamiltonian"]
 
-COMPONENTS = ("S", "H", "B", "Bx", "By", "Bz", "Lx", "Ly", "Lz")
-"""Names of the components: overlap, H_scalar, exchange, spin-orbit Λ_x, Λ_y, Λ_z."""
-
 
 @dataclass(frozen=True, eq=False)
 class Hamiltonian:
     """A tight-binding Hamiltonian with its spin decomposition (CONVENTIONS.md, "Spin").
 
-        H = H_scalar ⊗ 1 + Σ_a σ_a ⊗ (n_a B + i λ Λ_a)
+        H = (H_scalar + iA) ⊗ 1 + Σ_a σ_a ⊗ (n_a B + i λ Λ_a)
+
+    Any Hermitian spinor Hamiltonian is of this form at n = z (with B_x,y,z), λ = 1, in one way:
+    it is M_0 ⊗ 1 + Σ_a σ_a ⊗ M_a with H_scalar = Re M_0, A = Im M_0, B_a = Re M_a, Λ_a = Im M_a.
 
     Attributes:
         structure: the crystal; sites in the basis's order.
@@ -50,11 +51,15 @@ class Hamiltonian:
             origin or on the sites' images, and X = 0 is the diagonal approximation
             ⟨i|r|j⟩ ≈ S (r_i + r_j)/2. Cartesian axes of ``structure``. No term of H: it is
             neither among ``components`` nor carried by Bloch sums.
+        time_odd: A: None or (n_elements,), eV, the spin-independent part that time reversal turns
+            over: H gains iA ⊗ 1. It holds orbital currents (Haldane's fluxes, the orbital
+            magnetism of a calculation) and what the phases of complex Wannier functions leave.
+            Neither λ nor n acts on it. None where the source has none, as the embedded engine.
 
     Raises:
         HamiltonianError: shapes disagree, a value is not real or not finite, X[R] ≠ X[−R]ᵀ for
-            S, H, B or the position, Λ[R] ≠ −Λ[−R]ᵀ, an uncertainty is negative, or S is not
-            positive definite on a sample of k-points.
+            S, H, B or the position, X[R] ≠ −X[−R]ᵀ for Λ or A, an uncertainty is negative, or S
+            is not positive definite on a sample of k-points.
     """
 
     structure: Structure
@@ -68,6 +73,7 @@ class Hamiltonian:
     provenance: Provenance
     uncertainty: NDArray[np.float64] | None = None
     position: NDArray[np.float64] | None = None
+    time_odd: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.structure) != self.basis.n_sites:
@@ -99,6 +105,7 @@ class Hamiltonian:
             "spin_orbit": ((3, n),),
             "uncertainty": ((n,),),
             "position": ((3, n),),
+            "time_odd": ((n,),),
         }
         for name, accepted in shapes.items():
             value = getattr(self, name)
@@ -132,10 +139,22 @@ class Hamiltonian:
         """Whether the position matrix elements X are stored."""
         return self.position is not None
 
+    def is_time_reversal_symmetric(self, state: SpinState | None = None) -> bool:
+        """Whether time reversal leaves H in ``state`` as it is.
+
+        True where no exchange field acts (none is stored, or it is switched off) and no A is
+        stored. Then E(−k) = E(k), and spins, Berry curvatures and moments at −k are minus those
+        at k. Whether there is a field to turn is another question: :attr:`is_magnetic`.
+        """
+        exchanged = self.exchange is not None and (state or SpinState()).exchange != 0
+        return not exchanged and self.time_odd is None
+
     @property
     def components(self) -> tuple[str, ...]:
-        """Names of the stored components, a subset of :data:`COMPONENTS`."""
+        """Names of the stored components, a subset of :data:`COMPONENTS` in its order."""
         names = ["S", "H"]
+        if self.time_odd is not None:
+            names.append("A")
         if self.exchange is not None:
             names += ["B"] if self.exchange.ndim == 1 else ["Bx", "By", "Bz"]
         if self.spin_orbit is not None:
@@ -156,6 +175,9 @@ class Hamiltonian:
             return self.overlap
         if name == "H":
             return self.scalar
+        if name == "A":
+            assert self.time_odd is not None
+            return self.time_odd
         if name[0] == "L":
             assert self.spin_orbit is not None
             return self.spin_orbit["xyz".index(name[1])]
@@ -206,7 +228,9 @@ class Hamiltonian:
         """The spinor block [[↑↑, ↑↓], [↓↑, ↓↓]] of a pair, eV, (2 n_i, 2 n_j)."""
         pair = self.pairs.index(i, j, cell)
         state = state or SpinState()
-        scalar = self.pairs.block(self.scalar, pair)
+        scalar = self.pairs.block(self.scalar, pair).astype(complex)
+        if self.time_odd is not None:
+            scalar += 1j * self.pairs.block(self.time_odd, pair)
         vector = np.zeros((3, *scalar.shape), dtype=complex)
         if self.exchange is not None:
             exchange = self.pairs.block(self.exchange, pair)
@@ -306,6 +330,7 @@ class Hamiltonian:
             scalar=self.scalar - other.scalar,
             exchange=_difference(self.exchange, other.exchange),
             spin_orbit=_difference(self.spin_orbit, other.spin_orbit),
+            time_odd=_difference(self.time_odd, other.time_odd),
             uncertainty=None,
             provenance=replace(
                 self.provenance,
@@ -323,6 +348,7 @@ class Hamiltonian:
             f"{self.pairs.n_pairs} pairs to {self.distances.max():.1f} Å, "
             f"{self.n_electrons:g} electrons, {spin}, "
             f"{'spin–orbit' if self.has_spin_orbit else 'no spin–orbit'}"
+            f"{', time-odd part' if self.time_odd is not None else ''}"
             f"{', position' if self.has_position else ''}; "
             f"{self.provenance.title})"
         )

@@ -1,8 +1,8 @@
 """Our file: one Hamiltonian in one HDF5 file, lossless.
 
-Layout, version 2 (row-major, little-endian as HDF5 stores it):
+Layout, version 3 (row-major, little-endian as HDF5 stores it):
 
-    /                     attributes: format = "hamexplorer-hamiltonian", version = 2,
+    /                     attributes: format = "hamexplorer-hamiltonian", version = 3,
                           n_electrons (float)
     /provenance           (1,) string: JSON of the record
     /structure            (1,) string: pymatgen JSON of the structure
@@ -16,8 +16,10 @@ Layout, version 2 (row-major, little-endian as HDF5 stores it):
     /blocks/spin_orbit    optional, (3, n_elements), eV: Λ_x, Λ_y, Λ_z
     /blocks/uncertainty   optional, (n_elements,), eV
     /blocks/position      optional, (3, n_elements), Å: X_x, X_y, X_z, midpoint-centred
+    /blocks/time_odd      optional, (n_elements,), eV: A
 
-Version 1 has no /blocks/position and is read as a Hamiltonian without it.
+Version 2 has no /blocks/time_odd, version 1 no /blocks/position either; they are read as
+Hamiltonians without.
 
 Strings are UTF-8 of fixed length. Every data set is chunked, compressed (shuffle, gzip) and
 checksummed (Fletcher 32); the file's own structures are those of HDF5 1.10, which are checksummed
@@ -48,12 +50,12 @@ from hamexplorer.provenance import Provenance
 __all__ = ["FORMAT", "MAX_BYTES", "VERSION", "load_hamiltonian", "save_hamiltonian"]
 
 FORMAT = "hamexplorer-hamiltonian"
-VERSION = 2
+VERSION = 3
 MAX_BYTES = 16e9
 """Most data, uncompressed, that is read from one file by default."""
 
-_BLOCKS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position")
-_SINCE = {"blocks/position": 2}
+_BLOCKS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position", "time_odd")
+_SINCE = {"blocks/position": 2, "blocks/time_odd": 3}
 """The version that brought a field; older files are read without it (None)."""
 _FIELDS = (
     Field("provenance", "text"),
@@ -187,6 +189,7 @@ def _hamiltonian(file: h5py.File, version: int, max_bytes: float) -> Hamiltonian
         provenance=Provenance.from_json(_only(data, "provenance")),
         uncertainty=blocks.get("uncertainty"),
         position=blocks.get("position"),
+        time_odd=blocks.get("time_odd"),
     )
 
 

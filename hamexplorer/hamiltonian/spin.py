@@ -15,7 +15,7 @@ __all__ = ["SpinState"]
 
 @dataclass(frozen=True)
 class SpinState:
-    """Parameters of H = H_scalar ⊗ 1 + Σ_a σ_a ⊗ (n_a B + i λ Λ_a).
+    """Parameters of H = (H_scalar + iA) ⊗ 1 + Σ_a σ_a ⊗ (n_a B + i λ Λ_a).
 
     Attributes:
         soc: λ, the spin-orbit strength; 1 is nature's.

@@ -10,6 +10,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from hamexplorer.errors import HamiltonianError
+from hamexplorer.hamiltonian.components import transposition_sign
 
 if TYPE_CHECKING:
     from hamexplorer.hamiltonian.core import Hamiltonian
@@ -25,7 +26,8 @@ _SAMPLE = np.array(
 
 
 def check_blocks(h: Hamiltonian) -> None:
-    """Finite values; M[R] = M[−R]ᵀ for S, H, B and position; Λ[R] = −Λ[−R]ᵀ; uncertainty ≥ 0.
+    """Finite values; M[R] = M[−R]ᵀ for S, H, B and position, M[R] = −M[−R]ᵀ for A and Λ;
+    uncertainty ≥ 0.
 
     Raises:
         HamiltonianError: naming the component and its worst block.
@@ -40,11 +42,12 @@ def check_blocks(h: Hamiltonian) -> None:
                 f"Component {name} holds {np.count_nonzero(~finite)} values that are not finite, "
                 f"the first in block {_where(h, int(finite.argmin()))}."
             )
-        sign = -1.0 if name[0] == "L" else 1.0
+        sign = transposition_sign(name)
         error = np.abs(flat - sign * flat[h.pairs.transposition])
         worst = int(error.argmax())
         if error[worst] > HERMITICITY_TOLERANCE:
-            law = "Λ[R] = −Λ[−R]ᵀ" if sign < 0 else f"{name}[R] = {name}[−R]ᵀ"
+            symbol = "Λ" if name[0] == "L" else name
+            law = f"{symbol}[R] = {'−' if sign < 0 else ''}{symbol}[−R]ᵀ"
             raise HamiltonianError(
                 f"{law} is broken by {error[worst]:.3e} in component {name}, block "
                 f"{_where(h, worst)}; accepted is {HERMITICITY_TOLERANCE:.0e}."

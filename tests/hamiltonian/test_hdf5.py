@@ -126,7 +126,7 @@ def test_the_layout_is_the_documented_one(stored: Path, full: Hamiltonian) -> No
     # as a reader that knows only the page would go at it
     with h5py.File(stored) as file:
         assert file.attrs["format"] == b"hamexplorer-hamiltonian"
-        assert file.attrs["version"] == 2
+        assert file.attrs["version"] == 3
         assert file.attrs["n_electrons"] == full.n_electrons
         assert json.loads(file["provenance"][0])["title"] == "random"
         assert Structure.from_dict(json.loads(file["structure"][0])) == full.structure
@@ -250,7 +250,7 @@ def test_a_file_of_another_program(tmp_path: Path) -> None:
         load_hamiltonian(path)
 
 
-@pytest.mark.parametrize("version", [0, 3, 1000, -1, 1.5, "1"])
+@pytest.mark.parametrize("version", [0, 4, 1000, -1, 1.5, "1"])
 def test_another_version_is_named(stored: Path, version: object) -> None:
     _changed(stored, lambda file: file.attrs.__setitem__("version", version))
     with pytest.raises(FileFormatError, match=f"layout version {version}; this release reads 1"):
@@ -271,7 +271,7 @@ def test_a_file_of_version_1_is_one_without_position(
     assert_same(read, replace(full, position=None))
     save_hamiltonian(read, tmp_path / "new.h5")
     with h5py.File(tmp_path / "new.h5") as file:
-        assert file.attrs["version"] == 2
+        assert file.attrs["version"] == 3
         assert "position" not in file["blocks"]
 
 
