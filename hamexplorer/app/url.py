@@ -19,7 +19,7 @@ from hamexplorer.properties.valley import MAP_FIELDS
 __all__ = ["FIELDS", "read_query", "write_query"]
 
 _MAX_QUERY = 2000
-_COMPONENT = re.compile(r"S|H|B[xyz]?|L[xyz]|re|im|abs")
+_COMPONENT = re.compile(r"S|H|A|B[xyz]?|L[xyz]|re|im|abs")
 _COLOUR = re.compile(r"none|spin_[xyzn]|(element|site|shell|l):[\w −\-+²=()]{1,24}")
 _SITE = r"\d{1,5}"
 _PAIR = re.compile(rf"({_SITE})\.({_SITE})\.(-?\d{{1,3}})\.(-?\d{{1,3}})\.(-?\d{{1,3}})")

@@ -112,7 +112,7 @@ def hamiltonian_table(h: Hamiltonian) -> Table:
         ("formula", f"{data['formula']}, {data['n_sites']} atoms"),
         ("orbitals", f"{data['n_orbitals']} (spinors {2 * data['n_orbitals']})"),
         ("blocks", f"{data['n_pairs']} pairs to {data['range_angstrom']:.1f} Å"),
-        ("components", ", ".join(data["components"])),
+        ("components", ", ".join("A (time-odd)" if c == "A" else c for c in data["components"])),
         ("electrons", f"{data['n_electrons']:g}"),
         ("source", data["title"]),
         ("created", data["created"]),

@@ -78,7 +78,7 @@ def block_image(
     state: SpinState | None = None,
     part: Part = "real",
 ) -> BlockImage:
-    """The block of ``component`` (S, H, B, Lx … or ``spinor``) between sites i and (j, R).
+    """The block of ``component`` (S, H, A, B, Lx … or ``spinor``) between sites i and (j, R).
 
     ``state`` and ``part`` apply to the full spinor.
 
@@ -293,4 +293,4 @@ class LiveDecayPlot:
 
 
 def _symbol(component: str) -> str:
-    return component.replace("L", "Λ")
+    return "A, time-odd" if component == "A" else component.replace("L", "Λ")

@@ -42,6 +42,7 @@ SOC_OFF = "#868e97"
 COMPONENT_COLOURS = {
     "S": CATEGORIES[7],
     "H": CATEGORIES[0],
+    "A": "#d6457c",  # pink
     "B": CATEGORIES[4],
     "Bx": CATEGORIES[4],
     "By": CATEGORIES[5],

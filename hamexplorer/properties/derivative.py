@@ -15,6 +15,7 @@ from hamexplorer.hamiltonian import (
     checked_kpoints,
     default_device,
     spinor_matrix,
+    transposition_sign,
 )
 
 __all__ = ["BlochDerivative", "BlochGradient"]
@@ -68,8 +69,8 @@ class BlochGradient:
         self.n_directions = len(axes)
         steps = (h.vectors @ axes.T)[h.pairs.element_pair].T
         flat = [step * h.component(name) for step in steps for name in self._names]
-        # (R + r_j − r_i) is odd, so that what was symmetric becomes antisymmetric.
-        signs = [1.0 if name[0] == "L" else -1.0 for _ in steps for name in self._names]
+        # (R + r_j − r_i) is odd, so that symmetric becomes antisymmetric and the other way round.
+        signs = [-transposition_sign(name) for _ in steps for name in self._names]
         self._has_position = position and h.position is not None
         if self._has_position:
             assert h.position is not None
@@ -91,8 +92,11 @@ class BlochGradient:
         flat = 1j * parts.reshape(-1, count, n, n)
         exchange = [a for a, name in enumerate(self._names) if name[0] == "B"]
         spin_orbit = [a for a, name in enumerate(self._names) if name[0] == "L"]
+        scalar = flat[:, 1]
+        if "A" in self._names:
+            scalar = scalar + 1j * flat[:, self._names.index("A")]
         spinors = spinor_matrix(
-            flat[:, 1],
+            scalar,
             flat[:, exchange] if exchange else None,
             1j * flat[:, spin_orbit] if spin_orbit else None,
             state,

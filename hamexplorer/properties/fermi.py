@@ -57,7 +57,7 @@ class FermiSolver:
         h: the Hamiltonian.
         mesh: divisions of the Γ-centred mesh; default: spacing 0.25 1/Å, 1 across a vacuum.
         smearing: kT in eV, positive.
-        time_reversal: keep one of k and −k; default: where no exchange field forbids it.
+        time_reversal: keep one of k and −k; default: where it holds with the exchange field on.
 
     Raises:
         SettingsError: ``mesh`` or ``smearing`` is out of range.
@@ -73,7 +73,7 @@ class FermiSolver:
     ) -> None:
         if not (np.isfinite(smearing) and smearing > 0):
             raise SettingsError(f"The smearing must be a positive number of eV, not {smearing!r}.")
-        reduced = not h.is_magnetic if time_reversal is None else time_reversal
+        reduced = h.is_time_reversal_symmetric() if time_reversal is None else time_reversal
         shape = automatic_mesh(h) if mesh is None else checked_mesh(mesh)
         self.mesh = KMesh(shape, reduced)
         self.smearing = float(smearing)

@@ -127,9 +127,11 @@ def automatic_mesh(h: Hamiltonian, spacing: float = 0.25) -> tuple[int, int, int
 def has_time_reversal(h: Hamiltonian, state: SpinState) -> bool:
     """Whether E(k) = E(−k) for all bands.
 
-    True without exchange (time reversal), and for a collinear exchange field without
-    spin-orbit coupling (each spin's matrices are real in real space).
+    True under time reversal, and for a collinear exchange field without spin-orbit coupling and
+    without a time-odd part (each spin's matrices are real in real space).
     """
-    if h.exchange is None or state.exchange == 0:
+    if h.is_time_reversal_symmetric(state):
         return True
-    return h.exchange.ndim == 1 and (not h.has_spin_orbit or state.soc == 0)
+    if h.time_odd is not None or (h.exchange is not None and h.exchange.ndim == 2):
+        return False
+    return not h.has_spin_orbit or state.soc == 0

@@ -77,7 +77,7 @@ def site_moments(
     shape = automatic_mesh(h) if mesh is None else checked_mesh(mesh)
     # E(k) = E(−k) is not enough here: the two states have opposite moments.
     k_mesh = KMesh(shape, time_reversal=False)
-    if not h.is_magnetic or state.exchange == 0:
+    if h.is_time_reversal_symmetric(state):
         level = fermi_level(h, state, shape, smearing)
         zero = np.zeros((h.basis.n_sites, 3))
         return SiteMoments(h.basis.site_labels, zero, zero, level, state)

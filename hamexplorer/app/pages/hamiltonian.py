@@ -24,6 +24,7 @@ __all__ = ["HamiltonianPage"]
 
 _TITLES = {
     "H": "H scalar",
+    "A": "A, time-odd",
     "S": "overlap S",
     "B": "exchange B",
     "Bx": "exchange B_x",
@@ -238,6 +239,9 @@ class HamiltonianPage:
                 "|H| (eV)": [f"{x:.2g}" for x in decay.largest[scalar]],
             }
         )
+        if "A" in decay.components:
+            time_odd = decay.largest[decay.components.index("A")]
+            frame["|A| (eV)"] = [f"{x:.2g}" for x in time_odd]
         if spin_orbit:
             frame["|Λ| (eV)"] = [f"{x:.2g}" for x in decay.largest[spin_orbit].max(axis=0)]
         self.table.value = frame

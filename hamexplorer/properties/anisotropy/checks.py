@@ -14,6 +14,7 @@ from hamexplorer.properties.mesh import automatic_mesh, checked_mesh
 __all__ = ["checked", "checked_smearing"]
 
 _NEGLIGIBLE = 1e-9
+"""eV."""
 
 
 def checked(
@@ -23,7 +24,8 @@ def checked(
     anisotropy.
 
     Raises:
-        SettingsError: no exchange field, no spin-orbit part, or a parameter out of range.
+        SettingsError: no exchange field, no spin-orbit part, a time-odd spin-independent part, or
+            a parameter out of range.
     """
     name = h.structure.composition.reduced_formula
     if h.exchange is None or not np.abs(h.exchange).max() > _NEGLIGIBLE:
@@ -41,6 +43,14 @@ def checked(
         raise SettingsError(
             f"The Hamiltonian of {name} stores no spin-orbit part: its energy does not depend on "
             "the direction of the magnetisation. Compute it with spin-orbit coupling."
+        )
+    time_odd = 0.0 if h.time_odd is None else float(np.abs(h.time_odd).max())
+    if time_odd > _NEGLIGIBLE:
+        raise SettingsError(
+            f"The Hamiltonian of {name} holds a time-odd spin-independent part (orbital currents) "
+            f"up to {1e3 * time_odd:.3g} meV that does not turn with n: the force theorem needs "
+            "E(n) = E(−n). Accepted are Hamiltonians without it (real orbitals, a calculation "
+            "without orbital currents)."
         )
     shape = automatic_mesh(h) if mesh is None else checked_mesh(mesh)
     return shape, checked_smearing(smearing)

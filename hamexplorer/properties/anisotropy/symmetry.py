@@ -141,9 +141,9 @@ def magnetic_symmetry(
     Found with the exchange field as it is and a spin-orbit part that is strong enough to show a
     difference; they then hold for every λ and every factor on the exchange. A three-component
     field, which n does not determine at θ = 0 and whose reverse is no rotation of it, is given
-    the identity alone.
+    the identity alone, and so is a time-odd part, which does not turn with n.
     """
-    if h.exchange is None or h.exchange.ndim == 2:
+    if h.exchange is None or h.exchange.ndim == 2 or h.time_odd is not None:
         return trivial_symmetry(mesh)
     group = _on_mesh(mesh, *_candidates(h))
     kept = _verified(bloch or BlochSum(h, "cpu"), group)

@@ -88,7 +88,7 @@ def valley_chern(
     if not zone.has_valleys:
         raise SettingsError(f"A {zone.lattice} lattice has no two valleys K and K′.")
     integral = _Integral(h, state, zone, edge_bands(h)[2], max_kpoints, monitor)
-    symmetric = h.exchange is None or state.exchange == 0
+    symmetric = h.is_time_reversal_symmetric(state)
     halves = 1 if symmetric else 2
     k, error = integral.over(zone.half("K"), tolerance, 0.0, 1 / halves)
     if symmetric:

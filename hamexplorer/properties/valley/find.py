@@ -82,7 +82,7 @@ def find_valleys(
         return bottom - top if extremum == "gap" else bottom if extremum == "conduction" else -top
 
     first = _search(zone, "K", value)
-    if h.exchange is None or state.exchange == 0:  # E(−k) = E(k)
+    if h.is_time_reversal_symmetric(state):  # E(−k) = E(k)
         return first, Valley("K′", -first.kpoint, -first.place, first.shift, first.found)
     return first, _search(zone, "K′", value)
 

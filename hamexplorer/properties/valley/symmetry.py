@@ -55,7 +55,8 @@ def mesh_orbits(h: Hamiltonian, zone: PlanarZone, n: int, state: SpinState) -> M
     The candidates are the point operations of the crystal, for a magnet those under which n or,
     with time reversal, −n stays. The Hamiltonian need not have them all (a field on some atoms, a
     model on a more symmetric lattice): kept are those under which energies, spins and curvatures
-    at generic k behave as they should.
+    at generic k behave as they should. With a time-odd part or a three-component exchange field,
+    whose own symmetry the crystal's operations and n do not give, every point is by itself.
     """
     turns, signs = _verified(h, zone, state, _candidates(h, zone, state))
     points = np.stack(np.unravel_index(np.arange(n * n), (n, n)), axis=1)
@@ -71,8 +72,8 @@ def _candidates(h: Hamiltonian, zone: PlanarZone, state: SpinState) -> _Operatio
     """Integer matrices P (ng, 2, 2), f → f P for k fractional in the plane, and their signs."""
     identity = np.eye(2, dtype=np.int64)
     magnetic = h.exchange is not None and state.exchange != 0
-    if h.exchange is not None and h.exchange.ndim == 2:
-        return identity[None], np.array([1])  # n alone does not say where it points
+    if h.time_odd is not None or (h.exchange is not None and h.exchange.ndim == 2):
+        return identity[None], np.array([1])
     found = call_spglib(
         h.structure,
         spglib.get_symmetry,
