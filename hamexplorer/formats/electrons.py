@@ -1,0 +1,90 @@
+"""The number of electrons of a file that tells only its Fermi energy, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+
+from hamexplorer.formats.options import ReadOptions
+from hamexplorer.hamiltonian import BlochSum, Hamiltonian
+
+__all__ = ["SMEARING", "ElectronCount", "count_electrons", "with_electrons"]
+
+SMEARING = 0.02
+"""Width kT (eV) with which states at the Fermi energy are counted."""
+_SPACING = 0.12  # 1/Å, of the mesh, without 2π
+_MAX_COST = 2e10  # n³ summed over k-points: some ten seconds
+_CLEAR = 0.2
+
+
+@dataclass(frozen=True)
+class ElectronCount:
+    """Electrons per cell, both spins, and how far the counted number was from a whole one."""
+
+    n_electrons: float
+    deviation: float
+
+
+def count_electrons(h: Hamiltonian, fermi_energy: float) -> ElectronCount:
+    """States below ``fermi_energy`` (eV) on a Γ-centred mesh, rounded to a whole number.
+
+    N = (1/n_k) Σ_nk f((E_nk − E_F)/kT) over spinor states at full spin–orbit strength.
+    """
+    lengths = np.linalg.norm(h.structure.lattice.reciprocal_lattice_crystallographic.matrix, axis=1)
+    mesh = np.maximum(1, np.ceil(lengths / _SPACING)).astype(int)
+    n = 2 * h.basis.n_orbitals
+    while mesh.prod() > 1 and mesh.prod() * float(n) ** 3 > _MAX_COST:
+        mesh = np.maximum(1, mesh - 1)
+    k = np.stack(np.meshgrid(*(np.arange(m) / m for m in mesh), indexing="ij"), axis=-1)
+    bloch = BlochSum(h, "cpu")
+    total = 0.0
+    for point in k.reshape(-1, 3):
+        matrices = bloch(point)
+        energies = scipy.linalg.eigh(
+            matrices.spinor()[0].numpy(), matrices.spinor_overlap()[0].numpy(), eigvals_only=True
+        )
+        total += float(np.sum(0.5 - 0.5 * np.tanh((energies - fermi_energy) / (2 * SMEARING))))
+    counted = total / mesh.prod()
+    return ElectronCount(float(round(counted)), counted - round(counted))
+
+
+def with_electrons(
+    h: Hamiltonian, options: ReadOptions, fermi_energy: float | None = None
+) -> Hamiltonian:
+    """``h``, read without a number of electrons, with the best known one.
+
+    In this order: the user's number; counted up to the user's Fermi energy; up to the file's
+    ``fermi_energy`` (eV); else half of all states, with a warning that this is an assumption.
+    """
+    fermi = fermi_energy if options.fermi_energy is None else options.fermi_energy
+    if options.n_electrons is not None:
+        return replace(h, n_electrons=options.n_electrons)
+    warnings = list(h.provenance.warnings)
+    if fermi is None:
+        n_electrons = float(h.basis.n_orbitals)
+        warnings.append(
+            "The file does not tell how many electrons there are: half of all states are taken to "
+            f"be filled ({n_electrons:g} electrons). Gap and Fermi level mean nothing until the "
+            "number of electrons or the Fermi energy is given (--electrons, --fermi)."
+        )
+    else:
+        count = count_electrons(h, fermi)
+        n_electrons = count.n_electrons
+        if abs(count.deviation) > _CLEAR:
+            warnings.append(
+                f"Up to the Fermi energy {fermi:.4f} eV there are "
+                f"{n_electrons + count.deviation:.2f} electrons, which is no whole number; "
+                f"{n_electrons:g} are taken. Give --electrons if that is wrong."
+            )
+    provenance = replace(
+        h.provenance,
+        warnings=tuple(warnings),
+        results={
+            **h.provenance.results,
+            "n_electrons_from": "half filling" if fermi is None else "Fermi energy",
+            **({} if fermi is None else {"fermi_energy_eV": fermi}),
+        },
+    )
+    return replace(h, n_electrons=n_electrons, provenance=provenance)

@@ -1,0 +1,96 @@
+"""Formats by content: which one a file, folder or archive is of, and its reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hamexplorer.errors import (
+    FileFormatError,
+    HamexplorerError,
+    ResourceLimitError,
+    SettingsError,
+)
+from hamexplorer.formats import native, openmx
+from hamexplorer.formats.bundle import Bundle, bundle_of_path
+from hamexplorer.formats.options import ReadOptions
+from hamexplorer.hamiltonian import Hamiltonian
+
+__all__ = ["FORMATS", "Format", "read_bundle", "read_hamiltonian", "recognised"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way in which Hamiltonians lie on disk.
+
+    Attributes:
+        name: machine name, such as ``openmx``.
+        title: what a person reads.
+        files: which files it needs, for messages.
+        recognises: whether a bundle is of it, by content, reading no more than its files' heads.
+        read: the Hamiltonian.
+    """
+
+    name: str
+    title: str
+    files: str
+    recognises: Callable[[Bundle], bool]
+    read: Callable[[Bundle, ReadOptions], Hamiltonian]
+
+
+FORMATS: tuple[Format, ...] = (
+    Format("hamexplorer", "hamexplorer", "FILE.h5", native.recognises, native.read),
+    Format("openmx", "OpenMX", "NAME.scfout", openmx.recognises, openmx.read_scfout),
+)
+"""In the order in which they are asked."""
+
+
+def recognised(bundle: Bundle) -> Format | None:
+    """The format of ``bundle``, or None: it may be a structure file."""
+    return next((f for f in FORMATS if f.recognises(bundle)), None)
+
+
+def read_hamiltonian(path: str | Path, options: ReadOptions | None = None) -> Hamiltonian:
+    """The Hamiltonian in a file, packed file, archive or folder of any known format.
+
+    Raises:
+        FileFormatError: no known format, or damaged.
+        ResourceLimitError: larger than what is read.
+        SettingsError: an option does not fit the file.
+    """
+    return read_bundle(bundle_of_path(path), options)
+
+
+def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltonian:
+    """As :func:`read_hamiltonian`, of files that are at hand.
+
+    Raises:
+        FileFormatError, ResourceLimitError, SettingsError: as :func:`read_hamiltonian`.
+    """
+    found = recognised(bundle)
+    if found is None:
+        raise FileFormatError(
+            f"{bundle.name} holds no Hamiltonian of a known format; read are "
+            + "; ".join(f"{f.title} ({f.files})" for f in FORMATS)
+            + "."
+        )
+    try:
+        return found.read(bundle, options or ReadOptions())
+    except (ResourceLimitError, SettingsError):
+        raise
+    except FileFormatError as error:
+        raise FileFormatError(_named(bundle, str(error))) from error
+    except HamexplorerError as error:
+        raise FileFormatError(_named(bundle, str(error))) from error
+    except MemoryError as error:
+        raise ResourceLimitError(f"{bundle.name} needs more memory than there is.") from error
+    except Exception as error:  # on damaged input the readers' libraries may raise anything
+        raise FileFormatError(
+            f"{bundle.name} is truncated or damaged ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _named(bundle: Bundle, message: str) -> str:
+    known = (bundle.name, *(member.name for member in bundle.members))
+    return message if message.startswith(known) else f"{bundle.name}: {message}"

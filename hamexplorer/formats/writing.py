@@ -1,0 +1,55 @@
+"""What every writer takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hamexplorer.hamiltonian import Hamiltonian, SpinState
+
+__all__ = ["WriteOptions", "WriteReport", "Writer"]
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """How a Hamiltonian is put into a format that knows no dial.
+
+    Attributes:
+        state: λ, the direction of the magnetisation and the exchange's factor that are written in.
+        spinor: write spinors; None: if the Hamiltonian has spin–orbit or exchange.
+    """
+
+    state: SpinState = field(default_factory=SpinState)
+    spinor: bool | None = None
+
+    def as_spinor(self, h: Hamiltonian) -> bool:
+        """Whether ``h`` is to be written as spinors."""
+        if self.spinor is not None:
+            return self.spinor
+        return h.has_spin_orbit or h.is_magnetic
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What was written: the files, and sentences on what the format does not keep."""
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One way to leave a Hamiltonian on disk.
+
+    Attributes:
+        name: machine name, such as ``wannier90-tb``.
+        title: what a person reads.
+        target: how the output is named: ``NAME_tb.dat``, ``FOLDER/``.
+        write: writes to a path (a file or, if ``target`` ends with /, a folder that is made).
+    """
+
+    name: str
+    title: str
+    target: str
+    write: Callable[[Hamiltonian, Path, WriteOptions], WriteReport]
