@@ -18,6 +18,7 @@ def test_wse2() -> None:
     pair = valley_readouts(h)
     # The second band, |m = 2, ↓⟩, mixes with odd |m = 1, ↑⟩ states some 3 eV away through L₋S₊,
     # by about (ξ_W/3 eV)² = 1 % of its norm; the first, |m = 2, ↑⟩, has no such partner.
+    # OpenMX's WSe2 has 0.953 and 0.99996 (tests/formats/test_openmx.py).
     assert abs(pair.k.spin[1, 2]) >= 0.99
     assert abs(pair.k.spin[0, 2]) >= 0.97
     assert pair.k.spin[0, 2] * pair.k.spin[1, 2] < 0
