@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +37,7 @@ def build(
     overlap: Blocks | None = None,
     exchange: Blocks | None = None,
     spin_orbit: Blocks | None = None,
+    time_odd: Blocks | None = None,
 ) -> Hamiltonian:
     """A Hamiltonian from blocks given in one direction each; the reverse is added.
 
@@ -43,7 +45,7 @@ def build(
     """
     basis = Basis(tuple(site.specie.symbol for site in structure), tuple(tuple(s) for s in shells))
     sizes = basis.sizes
-    given = [scalar, overlap or {}, exchange or {}, spin_orbit or {}]
+    given = [scalar, overlap or {}, exchange or {}, spin_orbit or {}, time_odd or {}]
     keys: dict[Key, None] = {(i, i, (0, 0, 0)): None for i in range(len(sizes))}
     for i, j, cell in itertools.chain(*given):
         keys[(i, j, cell)] = None
@@ -71,6 +73,7 @@ def build(
         spin_orbit=None if spin_orbit is None else flat(spin_orbit, -1.0, (3,)),
         n_electrons=n_electrons,
         provenance=Provenance(source="test", title="closed-form model"),
+        time_odd=None if time_odd is None else flat(time_odd, -1.0),
     )
 
 
@@ -131,6 +134,47 @@ def graphene(t: float = -2.7, kane_mele: float = 0.0, stagger: float = 0.0) -> H
     return build(
         structure, [[S], [S]], 2.0, scalar=scalar, spin_orbit=second if kane_mele else None
     )
+
+
+def haldane(
+    t1: float = -2.7,
+    t2: float = 0.1,
+    phi: float = np.pi / 2,
+    stagger: float = 0.0,
+    n_electrons: float = 2.0,
+) -> Hamiltonian:
+    """Haldane's model for both spins: t₂ exp(±iφ) between second neighbours of graphene.
+
+    F. D. M. Haldane, Phys. Rev. Lett. 61, 2015 (1988). Its bands are :func:`haldane_bands`.
+    """
+    plain = graphene(t1, stagger=stagger)
+    nearest = [(0, 1, cell) for cell in ((0, 0, 0), (-1, 0, 0), (0, 1, 0))]
+    scalar: dict[Key, ArrayLike] = dict.fromkeys(nearest, t1)
+    scalar |= {(0, 0, (0, 0, 0)): stagger, (1, 1, (0, 0, 0)): -stagger}
+    flux: dict[Key, ArrayLike] = {}
+    for cell in ((1, 0, 0), (0, 1, 0), (-1, -1, 0)):
+        for site, sign in ((0, 1.0), (1, -1.0)):
+            scalar[(site, site, cell)] = t2 * np.cos(phi)
+            flux[(site, site, cell)] = sign * t2 * np.sin(phi)
+    return build(plain.structure, [[S], [S]], n_electrons, scalar=scalar, time_odd=flux)
+
+
+def haldane_bands(
+    k: NDArray[np.float64], t1: float, t2: float, phi: float, stagger: float
+) -> NDArray[np.float64]:
+    """Both bands at ``k`` (nk, 3), fractional, eV, (nk, 2)."""
+    near = np.exp(2j * np.pi * k[:, :2] @ np.array([[0, 0], [-1, 0], [0, 1]]).T).sum(axis=1)
+    angle = 2 * np.pi * k[:, :2] @ np.array([[1, 0], [0, 1], [-1, -1]]).T
+    centre = 2 * t2 * np.cos(phi) * np.cos(angle).sum(axis=1)
+    mass = stagger - 2 * t2 * np.sin(phi) * np.sin(angle).sum(axis=1)
+    half = np.hypot(mass, t1 * np.abs(near))
+    return np.stack([centre - half, centre + half], axis=1)
+
+
+def with_time_odd(h: Hamiltonian, size: float = 0.5, seed: int = 0) -> Hamiltonian:
+    """``h`` with a random A of about ``size`` times H_scalar's elements."""
+    a = np.random.default_rng(seed).normal(size=h.pairs.n_elements)
+    return replace(h, time_odd=size * np.abs(h.scalar) * (a - a[h.pairs.transposition]) / 2)
 
 
 def p_atom(xi: float = 0.6, field: float = 0.0) -> Hamiltonian:

@@ -26,6 +26,7 @@ def random_hamiltonian(
     spin_orbit: bool = True,
     uncertainty: bool = False,
     position: bool = False,
+    time_odd: bool = False,
 ) -> Hamiltonian:
     """Dense random blocks on an incomplete set of pairs that stand in a shuffled order."""
     rng = np.random.default_rng(seed)
@@ -65,6 +66,7 @@ def random_hamiltonian(
         provenance=Provenance("test", "random"),
         uncertainty=np.abs(flat(1.0)) if uncertainty else None,
         position=flat(1.0, 3) if position else None,
+        time_odd=flat(-1.0) if time_odd else None,
     )
 
 
@@ -83,5 +85,6 @@ def hamiltonians(draw: st.DrawFn, **fixed: object) -> Hamiltonian:
         "spin_orbit": draw(st.booleans()),
         "uncertainty": draw(st.booleans()),
         "position": draw(st.booleans()),
+        "time_odd": draw(st.booleans()),
     }
     return random_hamiltonian(draw(seeds), draw(momenta), **{**options, **fixed})

@@ -53,8 +53,12 @@ def _loop(h: Hamiltonian, flat: NDArray[np.float64], k: NDArray[np.float64]) -> 
     return result
 
 
+def _spinless(h: Hamiltonian) -> NDArray:
+    return h.scalar if h.time_odd is None else h.scalar + 1j * h.time_odd
+
+
 def _spinor_by_definition(h: Hamiltonian, k: NDArray[np.float64], state: SpinState) -> NDArray:
-    """H ⊗ 1 + Σ_a σ_a ⊗ (n_a B + λ i Λ_a), with the angles written out."""
+    """(H + iA) ⊗ 1 + Σ_a σ_a ⊗ (n_a B + λ i Λ_a), with the angles written out."""
     theta, phi = np.radians([state.theta, state.phi])
     n = np.array([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)])
     turn = np.array(
@@ -64,7 +68,7 @@ def _spinor_by_definition(h: Hamiltonian, k: NDArray[np.float64], state: SpinSta
             [-np.sin(theta), 0, n[2]],
         ]
     )
-    result = np.kron(np.eye(2), _loop(h, h.scalar, k))
+    result = np.kron(np.eye(2), _loop(h, _spinless(h), k))
     for a in range(3):
         if h.exchange is not None:
             field = n[a] * h.exchange if h.exchange.ndim == 1 else turn[a] @ h.exchange
@@ -97,7 +101,8 @@ def test_sums_equal_the_loop_over_the_definition(h: Hamiltonian, k: list[list[fl
     for index, point in enumerate(np.array(k)):
         expected = {name: _loop(h, h.component(name), point) for name in h.components}
         np.testing.assert_allclose(matrices.overlap[index], expected["S"], atol=1e-11)
-        np.testing.assert_allclose(matrices.scalar[index], expected["H"], atol=1e-11)
+        scalar = expected["H"] + 1j * expected.get("A", 0)
+        np.testing.assert_allclose(matrices.scalar[index], scalar, atol=1e-11)
         fields = [expected[name] for name in h.components if name[0] == "B"]
         if fields:
             np.testing.assert_allclose(matrices.exchange[index], fields, atol=1e-11)
@@ -237,7 +242,7 @@ def test_up_at_k_is_down_at_minus_k() -> None:
 def test_lambda_zero_is_the_spinless_spectrum_twice(h: Hamiltonian, k: list[float]) -> None:
     point = np.array(k)
     spinless = scipy.linalg.eigh(
-        _loop(h, h.scalar, point), _loop(h, h.overlap, point), eigvals_only=True
+        _loop(h, _spinless(h), point), _loop(h, h.overlap, point), eigvals_only=True
     )
     levels = _levels(h, point[None], SpinState(soc=0))[0]
     np.testing.assert_allclose(levels, np.repeat(spinless, 2), atol=1e-10)

@@ -27,12 +27,12 @@ from hamexplorer.hamiltonian import (
 )
 from hamexplorer.provenance import Provenance
 
-ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position")
+ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position", "time_odd")
 
 
 @pytest.fixture
 def full() -> Hamiltonian:
-    return random_hamiltonian(7, exchange="vector", uncertainty=True, position=True)
+    return random_hamiltonian(7, exchange="vector", uncertainty=True, position=True, time_odd=True)
 
 
 def _spoiled(h: Hamiltonian, name: str, pair: int, value: float, row: int = 0) -> Hamiltonian:
@@ -54,6 +54,7 @@ def _spoiled(h: Hamiltonian, name: str, pair: int, value: float, row: int = 0) -
         ("exchange", 1, "By[R] = By[−R]ᵀ"),
         ("spin_orbit", 2, "Λ[R] = −Λ[−R]ᵀ"),
         ("position", 2, "position z[R] = position z[−R]ᵀ"),
+        ("time_odd", 0, "A[R] = −A[−R]ᵀ"),
     ],
 )
 def test_a_broken_law_names_the_component_and_its_worst_block(
@@ -80,7 +81,7 @@ def test_a_broken_law_names_the_component_and_its_worst_block(
     ("name", "component"),
     [
         *(("overlap", "S"), ("scalar", "H"), ("exchange", "Bx"), ("spin_orbit", "Lx")),
-        ("position", "position x"),
+        *(("position", "position x"), ("time_odd", "A")),
     ],
 )
 def test_a_value_that_is_not_finite_is_located(
@@ -171,6 +172,8 @@ def _long_chain(n: int, s: float) -> Hamiltonian:
         (lambda h: {"exchange": h.exchange[:2]}, r"exchange has shape .* or \(3, "),
         (lambda h: {"position": h.position[0]}, r"position has shape .*accepted: \(3, "),
         (lambda h: {"position": h.position + 0j}, "position holds complex128; accepted are real"),
+        (lambda h: {"time_odd": h.time_odd[None]}, r"time_odd has shape \(1, "),
+        (lambda h: {"time_odd": h.time_odd + 0j}, "time_odd holds complex128; accepted are real"),
         (lambda h: {"scalar": h.scalar + 0j}, "scalar holds complex128; accepted are real"),
         (lambda h: {"scalar": h.scalar.astype(str)}, "scalar holds .*accepted are real"),
         (lambda _: {"n_electrons": -1.0}, r"-1.0 electrons do not fit .* 0 … \d+"),
@@ -236,6 +239,8 @@ def test_components_are_those_stored(h: Hamiltonian) -> None:
     assert set(h.components) <= set(COMPONENTS)
     assert h.has_spin_orbit == ("Lz" in h.components)
     assert h.is_magnetic == ("B" in h.components or "Bz" in h.components)
+    assert (h.time_odd is not None) == ("A" in h.components)
+    assert list(h.components) == [name for name in COMPONENTS if name in h.components]
     for name in set(COMPONENTS) - set(h.components):
         with pytest.raises(HamiltonianError, match=f"{name!r} is not stored; there are S, H"):
             h.component(name)
@@ -261,7 +266,7 @@ def test_blocks_by_sites_and_orbitals(full: Hamiltonian) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda h: h.block("B", 0, 0), "'B' is not stored; there are S, H, Bx"),
+        (lambda h: h.block("B", 0, 0), "'B' is not stored; there are S, H, A, Bx"),
         (lambda h: h.block("H", 0, 0, (9, 9, 9)), r"R = \(9, 9, 9\)"),
         (lambda h: h.block("H", 3, 0), "No block is stored for sites 3 and 0"),
         (lambda h: h.block("H", 0, 0, rows="3d"), "Si1 has no orbital '3d'; there are 1s, 2p y"),
@@ -344,7 +349,7 @@ def test_differences_are_element_by_element(h: Hamiltonian) -> None:
     difference = h.shifted(1.5) - h
     np.testing.assert_allclose(difference.scalar, 1.5 * h.overlap, atol=1e-12)
     np.testing.assert_array_equal(difference.overlap, h.overlap)
-    for name in ("exchange", "spin_orbit"):
+    for name in ("exchange", "spin_orbit", "time_odd"):
         given, left = getattr(h, name), getattr(difference, name)
         assert (given is None) == (left is None)
         assert left is None or not left.any()
@@ -356,8 +361,8 @@ def test_differences_are_element_by_element(h: Hamiltonian) -> None:
     ("other", "message"),
     [
         (lambda: random_hamiltonian(8, exchange="vector"), "on the same pairs"),
-        (lambda: random_hamiltonian(7), "stores S, H, Bx, .* the other S, H, Lx, Ly, Lz"),
-        (lambda: random_hamiltonian(7, exchange="collinear"), "stores S, H, Bx"),
+        (lambda: random_hamiltonian(7), "stores S, H, A, Bx, .* the other S, H, Lx, Ly, Lz"),
+        (lambda: random_hamiltonian(7, exchange="collinear"), "stores S, H, A, Bx"),
     ],
 )
 def test_only_like_hamiltonians_are_subtracted(

@@ -23,13 +23,13 @@ from hamexplorer.errors import FileFormatError, HamexplorerError, ResourceLimitE
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian, save_hamiltonian
 from hamexplorer.provenance import Provenance
 
-ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position")
+ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position", "time_odd")
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture
 def full() -> Hamiltonian:
-    return random_hamiltonian(7, exchange="vector", uncertainty=True, position=True)
+    return random_hamiltonian(7, exchange="vector", uncertainty=True, position=True, time_odd=True)
 
 
 @pytest.fixture
@@ -143,7 +143,8 @@ def test_the_layout_is_the_documented_one(stored: Path, full: Hamiltonian) -> No
         found: list[h5py.Dataset] = []
         file.visititems(lambda _, x: found.append(x) if isinstance(x, h5py.Dataset) else None)
         np.testing.assert_array_equal(file["blocks/position"], full.position)
-        assert len(found) == 13
+        np.testing.assert_array_equal(file["blocks/time_odd"], full.time_odd)
+        assert len(found) == 14
         assert all(x.fletcher32 and x.shuffle and x.compression == "gzip" for x in found)
 
 
@@ -266,9 +267,10 @@ def test_a_file_of_version_1_is_one_without_position(
     _changed(stored, older)
     # a field that version 1 did not know is no part of such a file
     assert load_hamiltonian(stored).position is None
+    assert load_hamiltonian(stored).time_odd is None
     _changed(stored, lambda file: file.__delitem__("blocks/position"))
     read = load_hamiltonian(stored)
-    assert_same(read, replace(full, position=None))
+    assert_same(read, replace(full, position=None, time_odd=None))
     save_hamiltonian(read, tmp_path / "new.h5")
     with h5py.File(tmp_path / "new.h5") as file:
         assert file.attrs["version"] == 3
@@ -304,6 +306,9 @@ CELL = [[0, 0, 0]]
         ("blocks/exchange", np.zeros((2, 7)), "exchange has shape"),
         ("blocks/position", np.zeros((2, 7)), "position has shape"),
         ("blocks/position", np.zeros((3, 7), complex), "holds complex128"),
+        ("blocks/time_odd", np.zeros(7), r"time_odd has shape \(7,\)"),
+        ("blocks/time_odd", np.zeros((3, 7)), "time_odd has shape"),
+        ("blocks/time_odd", np.zeros(7, complex), "holds complex128"),
         ("pairs/first", np.zeros(3), "'pairs/first' holds float64; expected are 64-bit integers"),
         ("pairs/first", np.zeros(3, int), "Pair arrays disagree"),
         ("pairs/cell", np.zeros(3, int), "expected are 2 dimensions"),
@@ -429,7 +434,7 @@ def test_a_huge_declared_size_is_refused_before_reading(stored: Path) -> None:
         ResourceLimitError, match=r"model\.h5: it declares 8e\+04 GB .* up to 16 GB"
     ):
         load_hamiltonian(stored)
-    assert stored.stat().st_size < 100_000
+    assert stored.stat().st_size < 110_000
 
 
 def test_a_huge_chunk_is_refused_before_reading(stored: Path) -> None:
