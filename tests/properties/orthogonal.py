@@ -96,6 +96,8 @@ def mixed(h: Hamiltonian, seed: int = 0, strength: float = 0.15) -> Hamiltonian:
     names = {"scalar": h.scalar}
     if h.exchange is not None:
         names["exchange"] = h.exchange
+    if h.time_odd is not None:
+        names["time_odd"] = h.time_odd
     for a in range(3):
         if h.spin_orbit is not None:
             names[f"L{a}"] = h.spin_orbit[a]
@@ -134,4 +136,5 @@ def mixed(h: Hamiltonian, seed: int = 0, strength: float = 0.15) -> Hamiltonian:
         exchange=flat_of(parts["exchange"]) if "exchange" in parts else None,
         spin_orbit=np.stack([flat_of(parts[f"L{a}"]) for a in range(3)]),
         position=position,
+        time_odd=flat_of(parts["time_odd"]) if "time_odd" in parts else None,
     )
