@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +40,10 @@ _EXPANSION = 60
 """A packed file that grows by more is taken for an attack; real ones grow 2 to 20 times."""
 _ALWAYS_ALLOWED = 100_000_000
 _PIECE = 1 << 22
-_PACKERS: dict[bytes, tuple[str, Callable[[IO[bytes]], IO[bytes]]]] = {
-    b"\xfd7zXZ\x00": ("xz", lambda raw: lzma.LZMAFile(raw)),
-    b"\x1f\x8b": ("gzip", lambda raw: gzip.GzipFile(fileobj=raw)),
-    b"BZh": ("bzip2", lambda raw: bz2.BZ2File(raw)),
+_PACKERS: dict[bytes, tuple[str, Callable[[IO[bytes]], Any]]] = {
+    b"\xfd7zXZ\x00": ("xz", lzma.open),
+    b"\x1f\x8b": ("gzip", gzip.open),
+    b"BZh": ("bzip2", bz2.open),
 }
 _PACKED_SUFFIXES = (".xz", ".gz", ".bz2")
 _UNPACKING_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, ValueError)
@@ -82,7 +82,7 @@ class Member:
             return b""
 
     @cached_property
-    def _packer(self) -> Callable[[IO[bytes]], IO[bytes]] | None:
+    def _packer(self) -> Callable[[IO[bytes]], Any] | None:
         with self.opener() as raw:
             start = raw.read(8)
         for magic, (_, packer) in _PACKERS.items():

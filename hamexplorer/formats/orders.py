@@ -45,7 +45,7 @@ class HarmonicOrder:
         return places, signs[places]
 
 
-M_ORDER = HarmonicOrder({l: tuple(range(-l, l + 1)) for l in range(7)})
+M_ORDER = HarmonicOrder({n: tuple(range(-n, n + 1)) for n in range(7)})
 """m = −l … l without the Condon–Shortley phase: ours, PySCF's but for p."""
 
 OPENMX = HarmonicOrder(

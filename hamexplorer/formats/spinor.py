@@ -11,6 +11,7 @@ antisymmetric. So H_scalar = Re M_0, A = Im M_0, B_a = Re M_a and Λ_a = Im M_a,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +91,8 @@ def spinor_parts(
 def collinear_parts(
     pairs: Pairs,
     basis: Basis,
-    up: NDArray[np.generic],
-    down: NDArray[np.generic] | None = None,
+    up: NDArray[np.inexact[Any]],
+    down: NDArray[np.inexact[Any]] | None = None,
     *,
     negligible: float = NEGLIGIBLE,
     tolerance: float = TOLERANCE,

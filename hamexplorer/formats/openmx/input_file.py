@@ -63,7 +63,7 @@ def _block(lines: Sequence[str], name: str) -> list[str]:
     """Lines between ``<name`` and ``name>``, comments and blanks left out."""
     low = name.lower()
     inside = False
-    found = []
+    found: list[str] = []
     for line in lines:
         text = line.split("#")[0].strip()
         if text.lower().replace(" ", "") == f"<{low}":
@@ -76,7 +76,7 @@ def _block(lines: Sequence[str], name: str) -> list[str]:
 
 
 def _keywords(lines: Sequence[str]) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     inside = False
     for line in lines:
         text = line.split("#")[0].strip()
@@ -98,7 +98,7 @@ def _species(basis: str, pseudopotential: str) -> Species:
         )
     shells: list[Shell] = []
     parts = _SHELLS.findall(match["shells"])
-    if "".join(f"{l}{n}{'>' + c if c else ''}" for l, n, c in parts) != match["shells"]:
+    if "".join(f"{s}{n}{'>' + c if c else ''}" for s, n, c in parts) != match["shells"]:
         raise FileFormatError(f"The shells of basis {basis!r} of the embedded input are unclear.")
     for letter, number, contracted in parts:
         # s4>2: two contracted functions of four primitive ones

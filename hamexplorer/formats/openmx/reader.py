@@ -51,7 +51,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     pairs = Pairs(
         np.repeat(np.arange(len(raw.n_orbitals)), raw.n_neighbours),
         raw.neighbours,
-        raw.cells[raw.copies],
+        raw.cells[raw.copies].astype(np.int64),
         basis.sizes,
     )
     structure = Structure(
@@ -121,9 +121,10 @@ def _parts(raw: Scfout, pairs: Pairs, basis: Basis, order: Reordering) -> SpinPa
         return collinear_parts(pairs, basis, block(raw.hamiltonian[0]), block(raw.hamiltonian[1]))
     assert raw.imaginary is not None
     up, down, mixed, mixed_imaginary = (block(values) for values in raw.hamiltonian)
-    imaginary = [block(values) for values in raw.imaginary]
-    imaginary[2] += mixed_imaginary
-    return spinor_parts(pairs, basis, (up, down, mixed), (*imaginary,))
+    up_imaginary, down_imaginary, rest = (block(values) for values in raw.imaginary)
+    mixed_imaginary += rest
+    imaginary = (up_imaginary, down_imaginary, mixed_imaginary)
+    return spinor_parts(pairs, basis, (up, down, mixed), imaginary)
 
 
 def _position(

@@ -52,8 +52,8 @@ class Scfout:
     spin: int
     cells: NDArray[np.int32]
     n_orbitals: NDArray[np.int32]
-    n_neighbours: NDArray[np.int32]
-    neighbours: NDArray[np.int32]
+    n_neighbours: NDArray[np.int64]
+    neighbours: NDArray[np.int64]
     copies: NDArray[np.int32]
     lattice: NDArray[np.float64]
     positions: NDArray[np.float64]
@@ -154,7 +154,7 @@ def parse_scfout(data: NDArray[np.uint8], name: str) -> Scfout:
     n_pairs = int(n_neighbours.sum())
     neighbours = file.take("neighbours", n_pairs, _INT)
     file.within("a neighbour", neighbours, 1, n_atoms)
-    neighbours = neighbours - 1
+    neighbours = neighbours.astype(np.int64) - 1
     copies = file.take("cells of neighbours", n_pairs, _INT)
     file.within("a neighbour's cell", copies, 0, n_cells - 1)
     lattice = file.take("the lattice", 12, _FLOAT).reshape(3, 4)[:, 1:]
