@@ -25,6 +25,7 @@ from hamexplorer.hamiltonian import (
     SpinState,
     validation,
 )
+from hamexplorer.properties.solver import BandSolver
 from hamexplorer.provenance import Provenance
 
 ARRAYS = ("overlap", "scalar", "exchange", "spin_orbit", "uncertainty", "position", "time_odd")
@@ -114,28 +115,22 @@ def test_an_overlap_that_is_not_positive_definite_is_refused() -> None:
         models.chain(s=-0.51)
 
 
-@pytest.mark.parametrize("s", [0.45, -0.51])
-def test_large_overlaps_are_checked_by_lanczos(monkeypatch: pytest.MonkeyPatch, s: float) -> None:
-    monkeypatch.setattr(validation, "_DENSE_LIMIT", 50)
-    if s > 0:
-        _long_chain(60, s)
-    else:
-        with pytest.raises(HamiltonianError, match=r"eigenvalue is -2.0"):
-            _long_chain(60, s)
+def test_large_overlaps_are_checked_at_gamma(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "_SAMPLED_ORBITALS", 50)
+    with pytest.raises(HamiltonianError, match=r"at k = \[0.0, 0.0, 0.0\].*eigenvalue is -2.0"):
+        _long_chain(60, -0.51)
 
 
-def test_an_undecided_lanczos_is_decided_by_a_factorisation(
+def test_the_largest_overlaps_are_checked_site_by_site_and_by_the_solver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(validation, "_DENSE_LIMIT", 50)
-
-    def undecided(*_: object, **__: object) -> None:
-        raise validation.scipy.sparse.linalg.ArpackNoConvergence("", np.empty(0), np.empty(0))
-
-    monkeypatch.setattr(validation.scipy.sparse.linalg, "eigsh", undecided)
-    _long_chain(60, 0.45)
+    monkeypatch.setattr(validation, "_SAMPLED_ORBITALS", 50)
+    monkeypatch.setattr(validation, "_GAMMA_ORBITALS", 50)
+    h = _long_chain(60, -0.51)
     with pytest.raises(HamiltonianError, match="not positive definite"):
-        _long_chain(60, -0.51)
+        BandSolver(h, [[0.0, 0.0, 0.0]]).energies()
+    with pytest.raises(HamiltonianError, match=r"in H3–H3, R = \(0, 0, 0\) .* is -1.0"):
+        replace(h, overlap=np.where(np.arange(180) == 2, -1.0, h.overlap))
 
 
 def _long_chain(n: int, s: float) -> Hamiltonian:
