@@ -238,14 +238,31 @@ def test_each_valley_is_searched_and_integrated_by_itself() -> None:
     assert splitting.gap[0] == pytest.approx(pair.gap_difference, abs=1e-6)
 
 
-@pytest.mark.parametrize("phi", [np.pi / 2, 0.6])
-def test_a_map_is_that_of_all_points(phi: float) -> None:
-    h = models.haldane(-1.0, 0.2, phi, 0.4)
+def test_valleys_are_not_each_others_opposites() -> None:
+    # a current along one direction alone moves K and K′ differently
+    h = models.haldane(-1.0, 0.05, np.pi / 2, 0.4)
+    flux = np.where(h.pairs.cell[h.pairs.element_pair, 1] == 0, h.time_odd, 0.2 * h.time_odd)
+    h = replace(h, time_odd=flux)
+    first, second = find_valleys(h)
+    assert np.linalg.norm(first.place + second.place) > 0.01
+    for valley, other in ((first, second), (second, first)):
+        assert valley.found
+        assert brute_gap(h, valley.kpoint) < brute_gap(h, -other.kpoint) - 1e-4
+        slope = [
+            brute_gap(h, valley.kpoint + step) - brute_gap(h, valley.kpoint)
+            for step in 1e-3 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
+        ]
+        assert min(slope) > 0
+
+
+@pytest.mark.parametrize(("t2", "phi"), [(0.2, np.pi / 2), (0.2, 0.6), (1e-5, np.pi / 2)])
+def test_a_map_is_that_of_all_points(t2: float, phi: float) -> None:
+    h = models.haldane(-1.0, t2, phi, 0.4)
     reduced, full = valley_map(h, 8), valley_map(h, 8, symmetry=False)
     for name, values in full.fields.items():
         np.testing.assert_allclose(reduced.fields[name], values, atol=1e-9, err_msg=name)
     gap = full.field("gap")
-    assert np.abs(gap - gap[-np.arange(8)][:, -np.arange(8)]).max() > 0.1
+    assert np.abs(gap - gap[-np.arange(8)][:, -np.arange(8)]).max() > t2
 
 
 # --- anisotropy ---------------------------------------------------------------------------------
