@@ -10,6 +10,7 @@ antisymmetric. So H_scalar = Re M_0, A = Im M_0, B_a = Re M_a and Λ_a = Im M_a,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import FileFormatError
 from hamexplorer.hamiltonian import Basis, Pairs
+from hamexplorer.hamiltonian.arrays import read_only
 
 __all__ = ["NEGLIGIBLE", "SpinParts", "collinear_parts", "hermitian", "spinor_parts"]
 
@@ -44,6 +46,12 @@ class SpinParts:
     defect: float
     dropped: float
 
+    def __post_init__(self) -> None:
+        # made here and nobody else's, so that the Hamiltonian need not copy them
+        for part in (self.scalar, self.exchange, self.spin_orbit, self.time_odd):
+            if part is not None:
+                read_only(part)
+
 
 def spinor_parts(
     pairs: Pairs,
@@ -68,24 +76,22 @@ def spinor_parts(
         FileFormatError: a value that is not finite, or the matrix is not Hermitian within
             ``tolerance``; names the worst block.
     """
-    t = pairs.transposition
-    up, down, mixed = real
     check = _Checks(pairs, basis, negligible, tolerance)
+    up, down, mixed = real
+    symmetric, antisymmetric = check.halves(mixed)
     scalar = check.hermitian("H_scalar", (up + down) / 2, 1)
-    b_z = check.kept("B_z", (up - down) / 2, 1)
-    b_x = check.kept("B_x", (mixed + mixed[t]) / 2, 1)
-    l_y = check.kept("Λ_y", (mixed - mixed[t]) / 2, -1)
-    odd = b_y = l_x = l_z = None
+    exchange = [check.kept("B_x", symmetric, 1), None, check.kept("B_z", (up - down) / 2, 1)]
+    spin_orbit = [None, check.kept("Λ_y", antisymmetric, -1), None]
+    odd = None
     if imaginary is not None:
         up, down, mixed = imaginary
+        symmetric, antisymmetric = check.halves(mixed)
         odd = check.kept("A", (up + down) / 2, -1)
-        l_z = check.kept("Λ_z", (up - down) / 2, -1)
-        b_y = check.kept("B_y", -(mixed + mixed[t]) / 2, 1)
-        l_x = check.kept("Λ_x", (mixed - mixed[t]) / 2, -1)
-    exchange = _three(b_x, b_y, b_z)
-    if exchange is not None and b_x is None and b_y is None:
-        exchange = b_z
-    return SpinParts(scalar, exchange, _three(l_x, l_y, l_z), odd, check.defect, check.dropped)
+        exchange[1] = check.kept("B_y", np.negative(symmetric, out=symmetric), 1)
+        spin_orbit[0] = check.kept("Λ_x", antisymmetric, -1)
+        spin_orbit[2] = check.kept("Λ_z", (up - down) / 2, -1)
+    field = exchange[2] if exchange[0] is None and exchange[1] is None else _three(exchange)
+    return SpinParts(scalar, field, _three(spin_orbit), odd, check.defect, check.dropped)
 
 
 def collinear_parts(
@@ -112,7 +118,7 @@ def collinear_parts(
         half = (up - down) / 2
         exchange = check.kept("B", np.array(half.real), 1)
         if np.iscomplexobj(half):
-            spin_orbit = _three(None, None, check.kept("Λ_z", np.array(half.imag), -1))
+            spin_orbit = _three([None, None, check.kept("Λ_z", np.array(half.imag), -1)])
     return SpinParts(scalar, exchange, spin_orbit, odd, check.defect, check.dropped)
 
 
@@ -120,6 +126,8 @@ def hermitian(
     pairs: Pairs, basis: Basis, name: str, flat: Flat, sign: float = 1.0, tolerance: float = 1e-6
 ) -> Flat:
     """(M[R] + sign · M[−R]ᵀ)/2 of a component that breaks the law by no more than rounding.
+
+    ``flat`` itself is changed and returned.
 
     Raises:
         FileFormatError: a value that is not finite, or the law broken beyond ``tolerance``.
@@ -135,20 +143,28 @@ class _Checks:
         self._basis = basis
         self._negligible = negligible
         self._tolerance = tolerance
+        self._buffer = np.empty(pairs.n_elements)
         self.defect = 0.0
         self.dropped = 0.0
 
+    def halves(self, flat: Flat) -> tuple[Flat, Flat]:
+        """(M[R] ± M[−R]ᵀ)/2: symmetric and antisymmetric, exactly."""
+        other = self._transposed(flat)
+        half = flat / 2
+        other *= 0.5
+        return half + other, np.subtract(half, other, out=half)
+
     def kept(self, name: str, flat: Flat, sign: float) -> Flat | None:
         """The settled component, or None if it is negligible throughout."""
-        largest = float(np.abs(flat).max())
+        largest = float(max(flat.max(), -flat.min()))
         if largest <= self._negligible:
             self.dropped = max(self.dropped, largest)
             return None
         return self.hermitian(name, flat, sign)
 
     def hermitian(self, name: str, flat: Flat, sign: float) -> Flat:
-        """The component with its symmetry made exact."""
-        other = flat[self._pairs.transposition]
+        """The component with its symmetry made exact, in place."""
+        other = self._transposed(flat)
         if sign < 0:
             np.negative(other, out=other)
         other -= flat
@@ -160,8 +176,13 @@ class _Checks:
         self.defect = max(self.defect, defect)
         if defect:
             other *= 0.5
-            flat = flat + other
+            flat += other
         return flat
+
+    def _transposed(self, flat: Flat) -> Flat:
+        """M[−R]ᵀ; in the one buffer, for a large file has millions of elements."""
+        t = self._pairs.transposition
+        return np.take(flat, t, out=self._buffer, mode="clip")
 
     def _message(self, name: str, flat: Flat, worst: int, defect: float) -> str:
         finite = np.isfinite(flat)
@@ -183,9 +204,13 @@ class _Checks:
         return f"{first}–{second}, R = {tuple(pairs.cell[pair].tolist())}"
 
 
-def _three(x: Flat | None, y: Flat | None, z: Flat | None) -> Flat | None:
-    given = [part for part in (x, y, z) if part is not None]
+def _three(parts: Sequence[Flat | None]) -> Flat | None:
+    """Three components in one array; those that are None are zero."""
+    given = [part for part in parts if part is not None]
     if not given:
         return None
-    zero = np.zeros_like(given[0])
-    return np.stack([zero if part is None else part for part in (x, y, z)])
+    result = np.zeros((3, given[0].size))
+    for row, part in zip(result, parts, strict=True):
+        if part is not None:
+            row[:] = part
+    return read_only(result)

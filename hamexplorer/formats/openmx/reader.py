@@ -17,6 +17,7 @@ from hamexplorer.formats.orders import OPENMX, Reordering, reordering
 from hamexplorer.formats.record import ReadRecord
 from hamexplorer.formats.spinor import SpinParts, collinear_parts, hermitian, spinor_parts
 from hamexplorer.hamiltonian import Basis, Hamiltonian, Pairs
+from hamexplorer.hamiltonian.arrays import read_only
 
 __all__ = ["BOHR", "HARTREE", "read_scfout", "recognises"]
 
@@ -61,7 +62,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         coords_are_cartesian=True,
     )
     order = reordering(pairs, basis, OPENMX)
-    overlap = hermitian(pairs, basis, "S", order(raw.overlap))
+    overlap = read_only(hermitian(pairs, basis, "S", order(raw.overlap)))
     parts = _parts(raw, pairs, basis, order)
     return Hamiltonian(
         structure=structure,
@@ -142,8 +143,8 @@ def _position(
     for a, axis in enumerate("xyz"):
         x[a] *= BOHR
         x[a] -= overlap * np.repeat(bond[:, a] / 2, np.diff(pairs.offsets))
-        x[a] = hermitian(pairs, basis, f"position {axis}", x[a], tolerance=_POSITION_DEFECT)
-    return x
+        hermitian(pairs, basis, f"position {axis}", x[a], tolerance=_POSITION_DEFECT)
+    return read_only(x)
 
 
 def _method(given: InputFile) -> str:
