@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from hamexplorer.errors import FileFormatError
 from hamexplorer.hamiltonian import Basis, Pairs
 
-__all__ = ["M_ORDER", "OPENMX", "HarmonicOrder", "Reordering", "reordering", "site_order"]
+__all__ = [
+    "ABACUS",
+    "M_ORDER",
+    "OPENMX",
+    "PYSCF",
+    "SIESTA",
+    "HarmonicOrder",
+    "Reordering",
+    "reordering",
+    "site_order",
+]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -59,6 +69,24 @@ OPENMX = HarmonicOrder(
 """OpenMX's, and so HamGNN's and that of DeepH's first format."""
 
 
+def _condon_shortley(orders: Mapping[int, tuple[int, ...]]) -> HarmonicOrder:
+    """These sequences of m, each harmonic with the sign (−1)^m."""
+    signs = {l: tuple(-1 if m % 2 else 1 for m in order) for l, order in orders.items()}  # noqa: E741
+    return HarmonicOrder(orders, signs)
+
+
+SIESTA = _condon_shortley(M_ORDER.m)
+"""Siesta's: m = −l … l with the sign (−1)^m."""
+
+ABACUS = _condon_shortley(
+    {l: (0, *(m for n in range(1, l + 1) for m in (n, -n))) for l in M_ORDER.m}  # noqa: E741
+)
+"""ABACUS's: m = 0, 1, −1, 2, −2 … with the sign (−1)^m."""
+
+PYSCF = HarmonicOrder({**M_ORDER.m, 1: (1, -1, 0)})
+"""PySCF's spherical harmonics: m = −l … l but for p as x, y, z."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reordering:
     """Where each element of our flat array stands in the file's, and its sign (None: all +1)."""
@@ -72,6 +100,12 @@ class Reordering:
         if self.signs is not None:
             taken *= self.signs.astype(taken.dtype)
         return taken
+
+    def inverse(self) -> Reordering:
+        """The way from our flat array to the file's, for writers."""
+        index = np.empty_like(self.index)
+        index[self.index] = np.arange(len(self.index))
+        return Reordering(index, None if self.signs is None else self.signs[index])
 
 
 def reordering(pairs: Pairs, basis: Basis, order: HarmonicOrder) -> Reordering:
