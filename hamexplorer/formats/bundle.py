@@ -213,6 +213,20 @@ class Bundle:
         """Candidates that ``content`` holds of."""
         return tuple(m for m in self.candidates if m.size and content(m))
 
+    def one(self, content: Callable[[Member], bool]) -> Member:
+        """The candidate that ``content`` holds of.
+
+        Raises:
+            FileFormatError: there are several; nothing says which is meant.
+        """
+        found = self.where(content)
+        if len(found) > 1:
+            names = ", ".join(m.name for m in found[:4]) + (", …" if len(found) > 4 else "")
+            raise FileFormatError(
+                f"{self.name} holds {len(found)} Hamiltonians ({names}): give one of these files."
+            )
+        return found[0]
+
 
 def bundle_of_path(path: str | Path) -> Bundle:
     """The files at ``path``: a folder's, a zip archive's, or one file and those beside it.

@@ -10,13 +10,23 @@ import scipy.linalg
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian
 
-__all__ = ["SMEARING", "ElectronCount", "count_electrons", "with_electrons"]
+__all__ = [
+    "SMEARING",
+    "ElectronCount",
+    "can_recount",
+    "count_electrons",
+    "recount",
+    "with_electrons",
+]
 
 SMEARING = 0.02
 """Width kT (eV) with which states at the Fermi energy are counted."""
 _SPACING = 0.12  # 1/Å, of the mesh, without 2π
 _MAX_COST = 2e10  # n³ summed over k-points: some ten seconds
 _CLEAR = 0.2
+_ORIGIN = "n_electrons_from"
+_ASSUMED = "The file does not tell how many electrons there are"
+_COUNTED = "Up to the Fermi energy"
 
 
 @dataclass(frozen=True)
@@ -59,22 +69,22 @@ def with_electrons(
     ``fermi_energy`` (eV); else half of all states, with a warning that this is an assumption.
     """
     fermi = fermi_energy if options.fermi_energy is None else options.fermi_energy
-    if options.n_electrons is not None:
-        return replace(h, n_electrons=options.n_electrons)
     warnings = list(h.provenance.warnings)
-    if fermi is None:
-        n_electrons = float(h.basis.n_orbitals)
+    if options.n_electrons is not None:
+        n_electrons, origin, fermi = options.n_electrons, "user", None
+    elif fermi is None:
+        n_electrons, origin = float(h.basis.n_orbitals), "half filling"
         warnings.append(
-            "The file does not tell how many electrons there are: half of all states are taken to "
-            f"be filled ({n_electrons:g} electrons). Gap and Fermi level mean nothing until the "
-            "number of electrons or the Fermi energy is given (--electrons, --fermi)."
+            f"{_ASSUMED}: half of all states are taken to be filled ({n_electrons:g} electrons). "
+            "Gap and Fermi level mean nothing until the number of electrons or the Fermi energy is "
+            "given (--electrons, --fermi)."
         )
     else:
         count = count_electrons(h, fermi)
-        n_electrons = count.n_electrons
+        n_electrons, origin = count.n_electrons, "Fermi energy"
         if abs(count.deviation) > _CLEAR:
             warnings.append(
-                f"Up to the Fermi energy {fermi:.4f} eV there are "
+                f"{_COUNTED} {fermi:.4f} eV there are "
                 f"{n_electrons + count.deviation:.2f} electrons, which is no whole number; "
                 f"{n_electrons:g} are taken. Give --electrons if that is wrong."
             )
@@ -83,8 +93,22 @@ def with_electrons(
         warnings=tuple(warnings),
         results={
             **h.provenance.results,
-            "n_electrons_from": "half filling" if fermi is None else "Fermi energy",
+            _ORIGIN: origin,
             **({} if fermi is None else {"fermi_energy_eV": fermi}),
         },
     )
     return replace(h, n_electrons=n_electrons, provenance=provenance)
+
+
+def can_recount(h: Hamiltonian) -> bool:
+    """Whether the number of electrons of ``h`` is no file's word, so that its owner may correct it.
+
+    The record of origin tells: ``results["n_electrons_from"]``, as :func:`with_electrons` left it.
+    """
+    return _ORIGIN in h.provenance.results
+
+
+def recount(h: Hamiltonian, options: ReadOptions) -> Hamiltonian:
+    """``h`` of :func:`with_electrons` with another number of electrons, or another Fermi energy."""
+    warnings = tuple(w for w in h.provenance.warnings if not w.startswith((_ASSUMED, _COUNTED)))
+    return with_electrons(replace(h, provenance=replace(h.provenance, warnings=warnings)), options)

@@ -70,11 +70,7 @@ def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltoni
     """
     found = recognised(bundle)
     if found is None:
-        raise FileFormatError(
-            f"{bundle.name} holds no Hamiltonian of a known format; read are "
-            + "; ".join(f"{f.title} ({f.files})" for f in FORMATS)
-            + "."
-        )
+        raise FileFormatError(_unknown(bundle))
     try:
         return found.read(bundle, options or ReadOptions())
     except (ResourceLimitError, SettingsError):
@@ -89,6 +85,16 @@ def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltoni
         raise FileFormatError(
             f"{bundle.name} is truncated or damaged ({type(error).__name__}: {error})."
         ) from error
+
+
+def _unknown(bundle: Bundle) -> str:
+    what = "holds no Hamiltonian of a known format"
+    if not any(member.size for member in bundle.candidates):
+        what = "is empty"
+    elif bundle.where(lambda m: m.head.startswith(b"\x89HDF")):
+        what = "is an HDF5 file of another program, or truncated"
+    known = "; ".join(f"{f.title} ({f.files})" for f in FORMATS)
+    return f"{bundle.name} {what}; read are {known}."
 
 
 def _named(bundle: Bundle, message: str) -> str:

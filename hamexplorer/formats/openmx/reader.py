@@ -44,7 +44,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     Raises:
         FileFormatError: damaged, of another version, or with empty atoms.
     """
-    member = bundle.where(lambda m: looks_like_scfout(m.head))[options.index]
+    member = bundle.one(lambda m: looks_like_scfout(m.head))
     record = ReadRecord(member)
     raw = parse_scfout(member.data(), member.name)
     given = parse_input(raw.input_lines)
