@@ -112,6 +112,7 @@ def block_plot(
     image: BlockImage, *, dark: bool = False, width: int | None = 560, height: int | None = 480
 ) -> hv.HeatMap:
     """The block as a HoloViews heat map with orbital labels and values on hover."""
+    _backend()
     cells = [
         (column, row, image.values[r, c])
         for r, row in reversed(list(enumerate(image.rows)))
@@ -136,6 +137,7 @@ def decay_plot(
     result: BlockDecay, *, dark: bool = False, width: int | None = 640, height: int | None = 420
 ) -> hv.Overlay:
     """The largest |element| of every block against distance (Å), logarithmic."""
+    _backend()
     parts = []
     for name, values in zip(result.components, result.largest, strict=True):
         shown = np.flatnonzero(values > _FLOOR)
@@ -290,6 +292,11 @@ class LiveDecayPlot:
     def set_theme(self, dark: bool) -> None:
         """Switch between light and dark."""
         apply_theme(self.figure, dark)
+
+
+def _backend() -> None:
+    if "bokeh" not in hv.Store.renderers:
+        hv.extension("bokeh", logo=False)
 
 
 def _symbol(component: str) -> str:

@@ -31,7 +31,7 @@ views = st.fixed_dictionaries(
         "point": st.tuples(site, site),
         "atoms": st.lists(site, min_size=1, max_size=2),
         "pair": st.tuples(site, site, st.tuples(cell, cell, cell)),
-        "component": st.sampled_from(["S", "Lz", "B", "Bx", "re", "im", "abs"]),
+        "component": st.sampled_from(["S", "A", "Lz", "B", "Bx", "re", "im", "abs"]),
         "supercell": st.tuples(*[st.integers(1, 20)] * 3),
         "camera": st.fixed_dictionaries(
             {key: st.lists(finite, min_size=3, max_size=3) for key in ("position", "target")}

@@ -7,6 +7,7 @@ import pytest
 
 from hamexplorer.plots.palette import (
     CATEGORIES,
+    COMPONENT_COLOURS,
     DARK,
     LIGHT,
     SOC_OFF,
@@ -41,7 +42,14 @@ def lab(rgb: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "colour", [*CATEGORIES, SOC_OFF, *spin_map()[::16], *weight_map(CATEGORIES[1])[::32]]
+    "colour",
+    [
+        *CATEGORIES,
+        *COMPONENT_COLOURS.values(),
+        SOC_OFF,
+        *spin_map()[::16],
+        *weight_map(CATEGORIES[1])[::32],
+    ],
 )
 def test_lines_stand_out_from_both_backgrounds(colour):
     assert contrast(colour, LIGHT.background) >= 3
