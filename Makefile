@@ -2,11 +2,13 @@
 #
 #   make app  ARGS=--no-browser     arguments go to `hamexplorer app`
 #   make test ARGS="-m slow"        arguments go to pytest
+#   make test WORKERS=0             in one process
 #   make app  PYTHON=/path/python3.11
 
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS :=
+WORKERS := 2
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 # The first of the two that runs and is new enough (a name may exist and not run: pyenv's shims).
@@ -38,7 +40,7 @@ test bench: export OPENBLAS_NUM_THREADS := 1
 test bench: export MKL_NUM_THREADS := 1
 
 test: env
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check

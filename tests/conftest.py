@@ -28,6 +28,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shares for ``make test``'s two workers: a module stays whole, for its tests share fixtures;
+    browser tests are one share, for two browsers at once would starve each other of processors.
+    """
+    for item in items:
+        alone = item.get_closest_marker("browser") is not None
+        group = "browser" if alone else item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of a Chromium for Playwright's ``executable_path``; skips where none is installed."""
