@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         open,
         save,
         valley,
+        write,
     )
 
     __version__: str
@@ -58,6 +59,7 @@ __all__ = [
     "open",
     "save",
     "valley",
+    "write",
 ]
 
 

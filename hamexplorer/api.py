@@ -4,6 +4,7 @@ s = hx.load("MoS2.cif")            # or hx.gallery("mos2-1h")
 h = hx.compute(s)
 hx.bands(h, soc=1.0).plot()
 hx.save(h, "MoS2.h5"); h = hx.open("MoS2.h5")
+h = hx.open("WSe2.scfout")         # or another program's; hx.write(h, "WSe2_tb.dat")
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from pymatgen.core import Structure
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.files import checked_output, written
+from hamexplorer.formats import ReadOptions, SpinOrder
+from hamexplorer.formats.writers import writer_for
+from hamexplorer.formats.writing import WriteOptions, WriteReport
 from hamexplorer.hamiltonian import Hamiltonian, SpinState, save_hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy import Directions, magnetic_anisotropy
@@ -64,6 +68,7 @@ __all__ = [
     "open",
     "save",
     "valley",
+    "write",
 ]
 
 Crystal = Structure | Atoms | str | os.PathLike[str] | bytes
@@ -335,20 +340,70 @@ def save(h: Hamiltonian, path: str | Path) -> None:
         SettingsError: the suffix is not .h5 or .hdf5, or the directory does not exist.
         HamexplorerError: the file cannot be written; what stood there is untouched.
     """
-    if not isinstance(h, Hamiltonian):
-        raise SettingsError(f"A Hamiltonian can be saved, not a {type(h).__name__}.")
+    _check_is_hamiltonian(h)
     with written(checked_output(path, (".h5", ".hdf5"))) as temporary:
         save_hamiltonian(h, temporary)
 
 
-def open(path: str | Path) -> Hamiltonian:
-    """Read a Hamiltonian that :func:`save` or ``hamexplorer compute`` wrote.
+def write(
+    h: Hamiltonian,
+    target: str | Path,
+    to: str | None = None,
+    *,
+    soc: float = 1.0,
+    theta: float = 0.0,
+    phi: float = 0.0,
+    exchange: float = 1.0,
+    spinor: bool | None = None,
+) -> WriteReport:
+    """Write a Hamiltonian for another program; the files, and what the format does not keep.
+
+    Args:
+        h: the Hamiltonian.
+        target: a file, or a folder for formats of several files.
+        to: name of the format; None: what the target's name means (``hamexplorer convert --list``).
+        soc: spin-orbit strength λ that is written into formats without a dial.
+        theta: polar angle of the magnetisation that is written, from z, degrees.
+        phi: its azimuth from x, degrees.
+        exchange: factor on the exchange field that is written.
+        spinor: write spinors; None: if there is spin-orbit or exchange.
 
     Raises:
-        FileFormatError: no such file, another program's, damaged, or of a newer layout.
-        ResourceLimitError: it is larger than 4 GB.
+        SettingsError: no such format, or it cannot hold this Hamiltonian.
+        HamexplorerError: it cannot be written; what stood there is untouched.
     """
-    return FileSource(Path(path)).hamiltonian
+    _check_is_hamiltonian(h)
+    options = WriteOptions(SpinState(soc, theta, phi, exchange), spinor)
+    return writer_for(str(target), to).write(h, Path(target), options)
+
+
+def open(
+    path: str | Path,
+    *,
+    electrons: float | None = None,
+    fermi: float | None = None,
+    structure: Crystal | None = None,
+    spin_order: SpinOrder | None = None,
+    index: int = 0,
+) -> Hamiltonian:
+    """Read a Hamiltonian: ours, or another program's in a file, folder or archive.
+
+    Args:
+        path: its format is found by content (``hamexplorer convert --list``).
+        electrons: per cell, both spins; where the file does not tell, or instead.
+        fermi: eV; electrons are counted up to it where the file tells neither.
+        structure: the crystal, for files without one.
+        spin_order: ``block`` or ``interleaved``, for files of spinors that do not tell.
+        index: which crystal of a file that holds several, from 0.
+
+    Raises:
+        FileFormatError: no such file, of no known format, damaged, or of a newer layout.
+        ResourceLimitError: it is larger than 4 GB.
+        SettingsError: an option does not fit the file.
+    """
+    crystal = None if structure is None else load_structure(structure)
+    options = ReadOptions(electrons, fermi, crystal, spin_order, index)
+    return FileSource(Path(path), options).hamiltonian
 
 
 def explore(crystal: Hamiltonian | Crystal | None = None, **options: Any) -> Explorer:
@@ -373,6 +428,11 @@ def __getattr__(name: str) -> Any:
 
 def _hamiltonian(given: Hamiltonian | Crystal) -> Hamiltonian:
     return given if isinstance(given, Hamiltonian) else compute(given)
+
+
+def _check_is_hamiltonian(given: Any) -> None:
+    if not isinstance(given, Hamiltonian):
+        raise SettingsError(f"A Hamiltonian can be saved, not a {type(given).__name__}.")
 
 
 def _path(h: Hamiltonian, path: KPath | str | None, spacing: float) -> KPath:

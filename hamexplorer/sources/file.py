@@ -1,4 +1,4 @@
-"""A Hamiltonian that was computed before, in our HDF5 file, as a source."""
+"""A Hamiltonian that was computed before, in a file of any known format, as a source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from pymatgen.core import Structure
 
 from hamexplorer.errors import ResourceLimitError, StructureError
-from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian
+from hamexplorer.formats import ReadOptions, read_hamiltonian
+from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.sources.protocol import Capability, Cost
 
@@ -23,16 +24,18 @@ _POSITION_TOLERANCE = 1e-3  # Å
 
 @dataclass(frozen=True, eq=False)
 class FileSource:
-    """Answers for the one structure that stands in the file.
+    """Answers for the one structure that stands in the file, folder or archive at ``path``.
 
-    The file is read once, at first use.
+    It is read once, at first use; ``options`` are facts that it does not tell.
 
     Raises:
-        FileFormatError: the file is missing, damaged, or of another program (at first use).
+        FileFormatError: it is missing, damaged, or of an unknown format (at first use).
         ResourceLimitError: it is larger than :data:`MAX_FILE_BYTES` (at first use).
+        SettingsError: an option does not fit it (at first use).
     """
 
     path: Path
+    options: ReadOptions = field(default_factory=ReadOptions)
     name: str = field(default="file", init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +54,7 @@ class FileSource:
                 f"{self.path.name} has {self.path.stat().st_size / 1e9:.1f} GB; files up to "
                 f"{MAX_FILE_BYTES / 1e9:.0f} GB are read."
             )
-        return load_hamiltonian(self.path)
+        return read_hamiltonian(self.path, self.options)
 
     def capability(self) -> Capability:
         """That of the stored Hamiltonian."""
@@ -78,7 +81,7 @@ class FileSource:
             )
 
     def estimate(self, structure: Structure) -> Cost:  # noqa: ARG002 - the protocol's
-        """The time of reading; memory is about three times the file (it is compressed)."""
+        """The time of reading; memory is about three times the file (ours is compressed)."""
         size = self.path.stat().st_size if self.path.is_file() else 0
         return Cost(size / 100e6, 3.0 * size, f"reads {size / 1e6:.1f} MB")
 
