@@ -16,8 +16,14 @@ from hamexplorer.plots.blocks import (
     block_plot,
     decay_plot,
 )
+from hamexplorer.plots.comparison import comparison_plot
 from hamexplorer.plots.dos import LiveDosPlot, dos_plot
 from hamexplorer.plots.live_bands import LiveBandPlot
+from hamexplorer.plots.live_comparison import (
+    LiveBandComparison,
+    LiveDistanceErrors,
+    LiveShellErrors,
+)
 from hamexplorer.plots.live_valley import LiveSplittingPlot, LiveZonePlot
 from hamexplorer.plots.show import show
 from hamexplorer.plots.static import band_figure, save_bands
@@ -25,10 +31,13 @@ from hamexplorer.plots.valley import valley_map_plot, valley_splitting_plot
 
 __all__ = [
     "BlockImage",
+    "LiveBandComparison",
     "LiveBandPlot",
     "LiveBlockPlot",
     "LiveDecayPlot",
+    "LiveDistanceErrors",
     "LiveDosPlot",
+    "LiveShellErrors",
     "LiveSplittingPlot",
     "LiveZonePlot",
     "anisotropy_convergence",
@@ -40,6 +49,7 @@ __all__ = [
     "band_plot",
     "block_image",
     "block_plot",
+    "comparison_plot",
     "decay_plot",
     "dos_plot",
     "save_bands",

@@ -12,6 +12,7 @@ from hamexplorer.plots.anisotropy import anisotropy_curve
 from hamexplorer.plots.anisotropy_parts import anisotropy_convergence, site_anisotropy_bars
 from hamexplorer.plots.bands import band_plot
 from hamexplorer.plots.blocks import BlockImage, block_plot, decay_plot
+from hamexplorer.plots.comparison import comparison_plot
 from hamexplorer.plots.dos import dos_plot
 from hamexplorer.plots.valley import valley_map_plot, valley_splitting_plot
 from hamexplorer.properties import BandStructure, BlockDecay, DensityOfStates
@@ -20,6 +21,7 @@ from hamexplorer.properties.anisotropy import (
     AnisotropyEnergy,
     SiteAnisotropy,
 )
+from hamexplorer.properties.comparison import Comparison
 from hamexplorer.properties.valley import ValleyMap, ValleySplitting
 
 __all__ = ["show"]
@@ -35,7 +37,7 @@ def show(result: Any, **_options: Any) -> hv.core.Dimensioned:
     raise SettingsError(
         f"There is no plot of a {type(result).__name__}; there are plots of BandStructure, "
         "DensityOfStates, BlockDecay, BlockImage, ValleyMap, ValleySplitting, AnisotropyEnergy, "
-        "SiteAnisotropy and AnisotropyConvergence."
+        "SiteAnisotropy, AnisotropyConvergence and Comparison."
     )
 
 
@@ -48,3 +50,4 @@ show.register(ValleySplitting, valley_splitting_plot)
 show.register(AnisotropyEnergy, anisotropy_curve)
 show.register(SiteAnisotropy, site_anisotropy_bars)
 show.register(AnisotropyConvergence, anisotropy_convergence)
+show.register(Comparison, comparison_plot)

@@ -17,6 +17,7 @@ _SAME_SHELL = 0.03  # Å; larger gaps between sorted distances part coordination
 _WIDEST = 0.25  # Å; of a coordination shell, and the width of bins where there are none
 _MOST_SHELLS = 90
 _TO_MEV = 1e3
+_BETWEEN = " – "
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,22 @@ class ErrorTable:
                 f"Component {component!r} was not compared; there are {', '.join(self.components)}."
             )
         return self.components.index(component)
+
+    def square(self, component: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Of a table by pairs of shells: the shells, and their mean |Δ|, meV, symmetric, (n, n).
+
+        NaN where two shells have no block in common.
+
+        Raises:
+            SettingsError: the component was not compared.
+        """
+        ends = [name.split(_BETWEEN) for name in self.names]
+        shells = tuple(dict.fromkeys(shell for pair in ends for shell in pair))
+        values = np.full((len(shells), len(shells)), np.nan)
+        for (a, b), mean in zip(ends, self.mean[self.index(component)], strict=True):
+            i, j = shells.index(a), shells.index(b)
+            values[i, j] = values[j, i] = mean
+        return shells, values
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row per group and component; errors in meV, distances in Å."""
@@ -108,7 +125,7 @@ class Grouping:
         present = np.unique(code)
         self.low, self.high = np.divmod(present, len(names))
         self._pair_names = tuple(
-            f"{self.shells[a]} – {self.shells[b]}"
+            f"{self.shells[a]}{_BETWEEN}{self.shells[b]}"
             for a, b in zip(self.low.tolist(), self.high.tolist(), strict=True)
         )
         compact = np.zeros(len(names) ** 2, dtype=np.int64)
