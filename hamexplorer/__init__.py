@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hamexplorer.api import (
         AnisotropyView,
         BandsView,
+        ComparisonView,
         DosView,
         Explorer,
         Hamiltonian,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         ValleyMapView,
         ValleyView,
         bands,
+        compare,
         compute,
         dos,
         explore,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnisotropyView",
     "BandsView",
+    "ComparisonView",
     "DosView",
     "Explorer",
     "Hamiltonian",
@@ -49,6 +52,7 @@ __all__ = [
     "ValleyView",
     "__version__",
     "bands",
+    "compare",
     "compute",
     "dos",
     "explore",

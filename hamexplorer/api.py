@@ -30,6 +30,8 @@ from hamexplorer.hamiltonian import Hamiltonian, SpinState, save_hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy import Directions, magnetic_anisotropy
 from hamexplorer.properties.bands import BandStructure, band_structure, bands_on_mesh
+from hamexplorer.properties.comparison import Shift
+from hamexplorer.properties.comparison import compare as compare_hamiltonians
 from hamexplorer.properties.dos import density_of_states
 from hamexplorer.properties.field import with_field
 from hamexplorer.properties.gap import Gap
@@ -41,7 +43,14 @@ from hamexplorer.sources import compute as compute_hamiltonian
 from hamexplorer.structures.gallery import entries, load_gallery
 from hamexplorer.structures.kpath import KPath, path_from_text, standard_path
 from hamexplorer.structures.load import load_structure
-from hamexplorer.views import AnisotropyView, BandsView, DosView, ValleyMapView, ValleyView
+from hamexplorer.views import (
+    AnisotropyView,
+    BandsView,
+    ComparisonView,
+    DosView,
+    ValleyMapView,
+    ValleyView,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnisotropyView",
     "BandsView",
+    "ComparisonView",
     "DosView",
     "Explorer",
     "Hamiltonian",
@@ -58,6 +68,7 @@ __all__ = [
     "ValleyMapView",
     "ValleyView",
     "bands",
+    "compare",
     "compute",
     "dos",
     "explore",
@@ -331,6 +342,58 @@ def valley(
     if field:
         hamiltonian = with_field(hamiltonian, field, sites)
     return ValleyView(valley_readouts(hamiltonian, state, extremum=extremum), hamiltonian)
+
+
+def compare(
+    first: Hamiltonian | str | Path,
+    second: Hamiltonian | str | Path,
+    path: KPath | str | None = None,
+    *,
+    soc: float = 1.0,
+    theta: float = 0.0,
+    phi: float = 0.0,
+    exchange: float = 1.0,
+    spacing: float = 0.03,
+    shift: Shift | None = None,
+    window: tuple[float, float] = (-2.0, 2.0),
+) -> ComparisonView:
+    """Two Hamiltonians of one structure: errors of elements beside those of bands near the gap.
+
+    The view has ``.verdict``, ``.bands`` and ``.elements``, ``.plot()``, ``.to_dataframe(table)``
+    and ``.save(path)``.
+
+    Args:
+        first: the reference: a Hamiltonian, or what :func:`open` reads.
+        second: what is compared with it.
+        path: as in :func:`bands`.
+        soc: spin-orbit strength λ, of both.
+        theta: polar angle of the magnetisation from z, degrees.
+        phi: its azimuth from x, degrees.
+        exchange: factor on the exchange field.
+        spacing: of the k-points, 1/Å.
+        shift: constant c in H + c·S of the second: ``none``, ``fit``, ``vbm`` or ``fermi``; see
+            :func:`hamexplorer.properties.comparison.compare`.
+        window: eV below the valence top and above the conduction bottom.
+
+    Raises:
+        StructureError: the two are not of one structure, or their sites stand in another order.
+        SettingsError: a parameter is out of range, or the path names an unknown point.
+        FileFormatError: a file that cannot be read.
+    """
+    given = (first, second)
+    one, other = (h if isinstance(h, Hamiltonian) else open(h) for h in given)
+    titles = (h.provenance.title if isinstance(h, Hamiltonian) else Path(h).name for h in given)
+    return ComparisonView(
+        compare_hamiltonians(
+            one,
+            other,
+            _path(one, path, spacing),
+            SpinState(soc, theta, phi, exchange),
+            shift=shift,
+            window=window,
+            names=(next(titles), next(titles)),
+        )
+    )
 
 
 def save(h: Hamiltonian, path: str | Path) -> None:

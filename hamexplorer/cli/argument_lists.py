@@ -8,7 +8,7 @@ __all__ = ["LISTS", "joined_lists", "number_list"]
 
 from hamexplorer.errors import SettingsError
 
-LISTS = ("--kmesh", "--scf-kmesh", "--theta", "--phi")
+LISTS = ("--kmesh", "--scf-kmesh", "--theta", "--phi", "--window")
 """Options after which several numbers may follow."""
 
 

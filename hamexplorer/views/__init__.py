@@ -6,12 +6,14 @@ pass its attributes through, and add what a person does with it next.
 
 from hamexplorer.views.anisotropy import AnisotropyView
 from hamexplorer.views.bands import SUFFIXES, BandsView, DosView, within
+from hamexplorer.views.comparison import ComparisonView
 from hamexplorer.views.valley import ValleyMapView, ValleyView
 
 __all__ = [
     "SUFFIXES",
     "AnisotropyView",
     "BandsView",
+    "ComparisonView",
     "DosView",
     "ValleyMapView",
     "ValleyView",

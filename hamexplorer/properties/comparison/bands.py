@@ -75,7 +75,7 @@ class BandSource:
     def __init__(self, h: Hamiltonian, path: KPath, mesh: tuple[int, int, int]) -> None:
         self.hamiltonian = h
         self._path = path
-        self._mesh = KMesh(mesh, not h.is_magnetic)
+        self._mesh = KMesh(mesh, h.is_time_reversal_symmetric())
         bloch = BlochSum(h)
         self._on_path = BandSolver(h, path.kpoints, bloch.device, bloch=bloch)
         self._on_mesh = BandSolver(h, self._mesh.kpoints, bloch.device, bloch=bloch)

@@ -222,6 +222,7 @@ class Comparer:
         for part, has in (
             ("an exchange field", (self.first.is_magnetic, self.second.is_magnetic)),
             ("a spin–orbit part", (self.first.has_spin_orbit, self.second.has_spin_orbit)),
+            ("a time-odd part", tuple(h.time_odd is not None for h in (self.first, self.second))),
         ):
             if has[0] != has[1]:
                 one, other = ("first", "second") if has[0] else ("second", "first")

@@ -36,7 +36,7 @@ class WorstElement:
 @dataclass(frozen=True)
 class UnmatchedPairs:
     """Pairs that only one of the two stores, both directions counted, and their largest
-    |element| of H, B and Λ in meV.
+    |element| of all components but S, in meV.
     """
 
     count: int

@@ -25,7 +25,7 @@ class ErrorTable:
     """Differences of matrix elements by groups, meV.
 
     Attributes:
-        components: what is compared: ``H``, ``B``, ``Lx`` …
+        components: what is compared: ``H``, ``A``, ``B``, ``Lx`` …
         names: the groups, such as ``Mo–S``.
         mean, rms, largest: of |Δ|, (n_components, n_groups).
         count: elements in each group, (n_groups,).
