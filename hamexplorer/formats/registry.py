@@ -12,7 +12,7 @@ from hamexplorer.errors import (
     ResourceLimitError,
     SettingsError,
 )
-from hamexplorer.formats import native, openmx
+from hamexplorer.formats import native, openmx, wannier90
 from hamexplorer.formats.bundle import Bundle, bundle_of_path
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import Hamiltonian
@@ -42,6 +42,13 @@ class Format:
 FORMATS: tuple[Format, ...] = (
     Format("hamexplorer", "hamexplorer", "FILE.h5", native.recognises, native.read),
     Format("openmx", "OpenMX", "NAME.scfout", openmx.recognises, openmx.read_scfout),
+    Format(
+        "wannier90",
+        "Wannier90",
+        "SEED_hr.dat with SEED.win, or SEED_tb.dat",
+        wannier90.recognises,
+        wannier90.read_wannier90,
+    ),
 )
 """In the order in which they are asked."""
 
