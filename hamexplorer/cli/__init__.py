@@ -1,4 +1,4 @@
-"""The command line: ``hamexplorer app | compute | bands | mae | info | gallery | cache``.
+"""The command line: ``hamexplorer app | compute | bands | convert | info | …``.
 
 Exit codes: 0; 2 for what the user can mend, with the message alone on stderr; 130 when stopped
 by Ctrl-C; 1 for a defect of the program, with its traceback.

@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 
 from hamexplorer.cli.inputs import load_input
+from hamexplorer.cli.options import GIVEN, Reading, with_groups
 from hamexplorer.cli.threads import set_threads
 from hamexplorer.errors import SettingsError
 
 __all__ = ["app"]
 
 
+@with_groups
 def app(
-    structure: Annotated[
-        str | None,
-        typer.Argument(metavar="[STRUCTURE|FILE.h5]", help="What to open; or gallery:NAME."),
+    given: Annotated[
+        str | None, typer.Argument(metavar=GIVEN, help="What to open; or gallery:NAME.")
     ] = None,
     port: Annotated[int, typer.Option("--port", help="0: any free one.")] = 5006,
     address: Annotated[
@@ -29,12 +30,14 @@ def app(
         int | None,
         typer.Option("--threads", help="Default: OMP_NUM_THREADS, else all cores."),
     ] = None,
+    *,
+    reading: Reading,
 ) -> None:
     """Open the explorer in the browser."""
     if not 0 <= port <= 65535:
         raise SettingsError(f"--port must lie in 0 … 65535, not {port}.")
     set_threads(threads)
-    loaded = None if structure is None else load_input(structure)
+    loaded = None if given is None else load_input(given, options=reading.options())
     from hamexplorer.app.serve import serve
 
     serve(loaded, port=port, address=address, show=not no_browser)

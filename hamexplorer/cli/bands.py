@@ -9,7 +9,7 @@ import typer
 
 from hamexplorer.cli.calculate import prepare
 from hamexplorer.cli.kpoints import kpoint_list, read_kpoints
-from hamexplorer.cli.options import Calculation, Json, Quiet, numbers, with_calculation
+from hamexplorer.cli.options import Calculation, Given, Json, Quiet, Reading, numbers, with_groups
 from hamexplorer.cli.output import print_json, print_warnings
 from hamexplorer.cli.report import bands_data, bands_table, show
 from hamexplorer.errors import SettingsError
@@ -28,9 +28,9 @@ _SUFFIXES = (".csv", ".png", ".svg", ".html")
 _ZEROS: tuple[Zero, ...] = ("source", "fermi", "vbm")
 
 
-@with_calculation
+@with_groups
 def bands(
-    given: Annotated[str, typer.Argument(metavar="STRUCTURE|FILE.h5", help="Or gallery:NAME.")],
+    given: Given,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help=f"{', '.join(_SUFFIXES)}; default: CSV on stdout."),
@@ -64,6 +64,7 @@ def bands(
     quiet: Quiet = False,
     *,
     calculation: Calculation,
+    reading: Reading,
 ) -> None:
     """Band energies as CSV, picture or page.
 
@@ -74,7 +75,7 @@ def bands(
     if path is not None and kpoints is not None:
         raise SettingsError("--path and --kpoints exclude each other.")
     limits = None if window is None else _window(window)
-    request = prepare(given, calculation)  # sets the threads: before NumPy is imported
+    request = prepare(given, calculation, reading)  # sets the threads: before NumPy is imported
     points = None if kpoints is None else read_kpoints(kpoints)
     from hamexplorer.hamiltonian import SpinState
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hamexplorer.cli.inputs import apply_moments, load_input
-from hamexplorer.cli.options import Calculation
+from hamexplorer.cli.options import Calculation, Reading
 from hamexplorer.cli.progress import monitored
 from hamexplorer.cli.threads import set_threads
 
@@ -38,8 +38,10 @@ class Request:
             return compute(self.structure, self.source, cache=self.cached, monitor=monitor)
 
 
-def prepare(given: str, calculation: Calculation) -> Request:
+def prepare(given: str, calculation: Calculation, reading: Reading | None = None) -> Request:
     """Load ``given`` and make the source that ``calculation`` describes.
+
+    ``reading`` are facts that a Hamiltonian's file does not tell.
 
     Raises:
         HamexplorerError: the input or a setting is wrong.
@@ -51,7 +53,8 @@ def prepare(given: str, calculation: Calculation) -> Request:
     settings = {**calculation.settings(), "threads": threads}
     source = make_source("dft", **settings)
     assert isinstance(source, DftSource)
-    loaded = load_input(given, primitive=calculation.primitive)
+    options = None if reading is None else reading.options()
+    loaded = load_input(given, primitive=calculation.primitive, options=options)
     if isinstance(loaded, Hamiltonian):
         return Request(loaded.structure, loaded, None, cached=False)
     if calculation.magmom is not None:

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from hamexplorer.cli import app_command, bands, cache, compute, gallery, info, mae, valley
+from hamexplorer.cli import (
+    app_command,
+    bands,
+    cache,
+    compare,
+    compute,
+    convert,
+    gallery,
+    info,
+    mae,
+    valley,
+)
 
 __all__ = ["application"]
 
@@ -42,6 +53,8 @@ application.command("compute")(compute.compute)
 application.command("bands")(bands.bands)
 application.command("valley")(valley.valley)
 application.command("mae")(mae.mae)
+application.command("compare")(compare.compare)
+application.command("convert")(convert.convert)
 application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
 application.add_typer(cache.application, name="cache")

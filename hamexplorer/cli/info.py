@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from hamexplorer.cli.inputs import load_input
-from hamexplorer.cli.options import Json
+from hamexplorer.cli.options import Given, Json, Reading, with_groups
 from hamexplorer.cli.output import print_json
 from hamexplorer.cli.report import (
     hamiltonian_data,
@@ -22,15 +20,13 @@ from hamexplorer.errors import HamexplorerError
 __all__ = ["info"]
 
 
-def info(
-    given: Annotated[str, typer.Argument(metavar="STRUCTURE|FILE.h5", help="Or gallery:NAME.")],
-    json: Json = False,
-) -> None:
+@with_groups
+def info(given: Given, json: Json = False, *, reading: Reading) -> None:
     """Tell what a structure is and what computing it would take, or what a file holds."""
     set_threads(None)
     from hamexplorer.hamiltonian import Hamiltonian
 
-    loaded = load_input(given)
+    loaded = load_input(given, options=reading.options())
     if isinstance(loaded, Hamiltonian):
         data = {"kind": "hamiltonian", **structure_data(loaded.structure)}
         if json:

@@ -10,25 +10,38 @@ from hamexplorer.errors import SettingsError, StructureError
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from hamexplorer.formats import ReadOptions
     from hamexplorer.hamiltonian import Hamiltonian
 
-__all__ = ["GALLERY_PREFIX", "apply_moments", "load_input", "load_structure_input"]
+__all__ = [
+    "GALLERY_PREFIX",
+    "apply_moments",
+    "load_hamiltonian_input",
+    "load_input",
+    "load_structure_input",
+]
 
 GALLERY_PREFIX = "gallery:"
 _HDF5_SUFFIXES = {".h5", ".hdf5"}
 _HDF5_MAGIC = b"\x89HDF"
+_ARCHIVE_MAGIC = b"PK\x03\x04"
 
 
-def load_input(given: str, *, primitive: bool = False) -> Structure | Hamiltonian:
-    """``given`` is a structure file, one of our HDF5 files, or ``gallery:NAME``.
+def load_input(
+    given: str, *, primitive: bool = False, options: ReadOptions | None = None
+) -> Structure | Hamiltonian:
+    """``given`` is a structure file, ``gallery:NAME``, or a Hamiltonian of any known format.
 
-    A bare gallery name is understood where no file of that name is.
+    A bare gallery name is understood where no file of that name is. ``options`` are facts that a
+    Hamiltonian's file does not tell.
 
     Raises:
         StructureError: there is no such file or gallery name, or it is no crystal.
         FileFormatError: the file cannot be read.
+        SettingsError: an option that does not go with what is given.
     """
-    if _is_hdf5(Path(given)):
+    if _holds_hamiltonian(given):
+        from hamexplorer.formats import ReadOptions
         from hamexplorer.sources import FileSource
 
         if primitive:
@@ -36,8 +49,27 @@ def load_input(given: str, *, primitive: bool = False) -> Structure | Hamiltonia
                 f"--primitive changes the cell of a structure; {given} holds a Hamiltonian, "
                 "whose cell is fixed."
             )
-        return FileSource(Path(given)).hamiltonian
+        return FileSource(Path(given), options or ReadOptions()).hamiltonian
+    _refuse_options(given, options)
     return load_structure_input(given, primitive=primitive)
+
+
+def load_hamiltonian_input(given: str, options: ReadOptions | None = None) -> Hamiltonian:
+    """As :func:`load_input`, for what must be a Hamiltonian.
+
+    Raises:
+        SettingsError: ``given`` is a structure.
+        HamexplorerError: as :func:`load_input`.
+    """
+    from hamexplorer.hamiltonian import Hamiltonian
+
+    loaded = load_input(given, options=options)
+    if isinstance(loaded, Hamiltonian):
+        return loaded
+    raise SettingsError(
+        f"{given} is a structure, whose Hamiltonian is to be computed first: hamexplorer compute "
+        f"{given} -o FILE.h5"
+    )
 
 
 def load_structure_input(given: str, *, primitive: bool = False) -> Structure:
@@ -49,7 +81,7 @@ def load_structure_input(given: str, *, primitive: bool = False) -> Structure:
         structure = gallery.load_gallery(given.removeprefix(GALLERY_PREFIX))
     elif not _exists(Path(given)) and given in {entry.name for entry in gallery.entries()}:
         structure = gallery.load_gallery(given)
-    elif _is_hdf5(Path(given)):
+    elif _begins_with(Path(given), _HDF5_MAGIC):
         raise StructureError(f"{given} is an HDF5 file; a structure is needed here.")
     else:
         return load_structure(Path(given), primitive=primitive)
@@ -93,6 +125,34 @@ def apply_moments(structure: Structure, text: str) -> Structure:
     return result
 
 
+def _holds_hamiltonian(given: str) -> bool:
+    """Whether a known format is found, or what is there can be no structure's file."""
+    path = Path(given)
+    if given.startswith(GALLERY_PREFIX):
+        return False
+    if path.suffix.lower() in _HDF5_SUFFIXES:
+        return True
+    if not _exists(path):
+        return False
+    from hamexplorer.formats import bundle_of_path, recognised
+
+    return (
+        path.is_dir()
+        or _begins_with(path, _HDF5_MAGIC, _ARCHIVE_MAGIC)
+        or recognised(bundle_of_path(path)) is not None
+    )
+
+
+def _refuse_options(given: str, options: ReadOptions | None) -> None:
+    from hamexplorer.formats import ReadOptions
+
+    if options is not None and options != ReadOptions():
+        raise SettingsError(
+            f"{given} is a structure; --electrons, --fermi, --structure, --spin-order and --index "
+            "go with a Hamiltonian that another program computed."
+        )
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -100,11 +160,9 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _is_hdf5(path: Path) -> bool:
-    if path.suffix.lower() in _HDF5_SUFFIXES:
-        return True
+def _begins_with(path: Path, *magic: bytes) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(4) == _HDF5_MAGIC
+            return file.read(8).startswith(magic)
     except (OSError, ValueError):
         return False

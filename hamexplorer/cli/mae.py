@@ -9,7 +9,7 @@ import typer
 
 from hamexplorer.cli.argument_lists import number_list
 from hamexplorer.cli.calculate import prepare
-from hamexplorer.cli.options import Calculation, Json, Quiet, calculation_options, numbers
+from hamexplorer.cli.options import Calculation, Given, Json, Quiet, Reading, numbers, option_groups
 from hamexplorer.cli.output import print_json, print_warnings
 from hamexplorer.cli.progress import monitored
 from hamexplorer.cli.report import mae_data, mae_table, show
@@ -26,9 +26,9 @@ _SUFFIXES = (".csv", ".png", ".svg")
 _METHODS = {"exact": "exact", "fast": "second variation"}
 
 
-@calculation_options(apart=("kmesh", "smearing"))
+@option_groups(apart=("kmesh", "smearing"))
 def mae(
-    given: Annotated[str, typer.Argument(metavar="STRUCTURE|FILE.h5", help="Or gallery:NAME.")],
+    given: Given,
     kmesh: Annotated[
         str | None,
         typer.Option("--kmesh", metavar="N N N", help="Of the anisotropy; default: 0.25 1/Å."),
@@ -57,6 +57,7 @@ def mae(
     quiet: Quiet = False,
     *,
     calculation: Calculation,
+    reading: Reading,
 ) -> None:
     """Magnetocrystalline anisotropy by the force theorem: E(last angle) − E(first angle).
 
@@ -67,7 +68,7 @@ def mae(
         raise SettingsError(f"--method must be one of {', '.join(_METHODS)}, not {method!r}.")
     mesh = None if kmesh is None else numbers(kmesh, "--kmesh", 3, int, "9 9 7")
     thetas, phis = number_list(theta, "--theta"), number_list(phi, "--phi")
-    request = prepare(given, calculation)  # sets the threads: before NumPy is imported
+    request = prepare(given, calculation, reading)  # sets the threads: before NumPy is imported
     directions = _directions(thetas, phis)
     if mesh is not None:
         from hamexplorer.properties.mesh import checked_mesh

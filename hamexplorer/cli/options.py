@@ -7,19 +7,33 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import wraps
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
 import typer
 
 from hamexplorer.errors import SettingsError
 
+if TYPE_CHECKING:
+    from hamexplorer.formats import ReadOptions, SpinOrder
+
 __all__ = [
+    "GIVEN",
     "Calculation",
+    "Given",
     "Json",
     "Quiet",
-    "calculation_options",
+    "Reading",
     "numbers",
-    "with_calculation",
+    "option_groups",
+    "with_groups",
+]
+
+GIVEN = "STRUCTURE|HAMILTONIAN"
+Given = Annotated[
+    str,
+    typer.Argument(
+        metavar=GIVEN, help="File, folder or archive of a known format; or gallery:NAME."
+    ),
 ]
 
 Json = Annotated[
@@ -27,11 +41,12 @@ Json = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 
-_PANEL = "Calculation"
+_CALCULATION = "Calculation of a structure's Hamiltonian"
+_READING = "Facts that a Hamiltonian's file does not tell"
 
 
-def _option(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=_PANEL)
+def _option(*names: str, help: str, metavar: str | None = None, panel: str = _CALCULATION) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
 
 
 @dataclass(frozen=True)
@@ -101,40 +116,79 @@ class Calculation:
         return {name: value for name, value in given.items() if value is not None}
 
 
-def calculation_options(
+@dataclass(frozen=True)
+class Reading:
+    """What the owner of a foreign file knows and the file does not tell; all optional."""
+
+    electrons: Annotated[
+        float | None, _option("--electrons", help="Per cell, both spins.", panel=_READING)
+    ] = None
+    fermi: Annotated[
+        float | None,
+        _option(
+            "--fermi", help="Fermi energy, eV: electrons are counted up to it.", panel=_READING
+        ),
+    ] = None
+    structure: Annotated[
+        str | None,
+        _option("--structure", metavar="FILE", help="The crystal.", panel=_READING),
+    ] = None
+    spin_order: Annotated[
+        str | None,
+        _option("--spin-order", metavar="block|interleaved", help="Of spinors.", panel=_READING),
+    ] = None
+    index: Annotated[
+        int, _option("--index", help="Which crystal of several, from 0.", panel=_READING)
+    ] = 0
+
+    def options(self) -> ReadOptions:
+        """The same as the formats take it.
+
+        Raises:
+            HamexplorerError: a value outside its range, or a structure that cannot be read.
+        """
+        from hamexplorer.cli.inputs import load_structure_input
+        from hamexplorer.formats import ReadOptions
+
+        return ReadOptions(
+            n_electrons=self.electrons,
+            fermi_energy=self.fermi,
+            structure=None if self.structure is None else load_structure_input(self.structure),
+            spin_order=cast("SpinOrder | None", self.spin_order),  # checked there
+            index=self.index,
+        )
+
+
+_GROUPS = (Calculation, Reading)
+
+
+def option_groups(
     *, apart: Sequence[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of :class:`Calculation` in place of its last parameter.
+    """Give a command the options of its groups.
 
-    The command takes keyword arguments and one named ``calculation``. Fields named in ``apart``,
-    whose names the command needs for itself, are offered as ``--scf-NAME``.
+    A parameter of the type :class:`Calculation` or :class:`Reading` is replaced by the fields of
+    that class. Fields named in ``apart``, whose names the command needs for itself, are offered as
+    ``--scf-NAME``.
     """
-    hints = get_type_hints(Calculation, include_extras=True)
-    # the parameter's name by the field's
-    names = {f.name: f"scf_{f.name}" if f.name in apart else f.name for f in fields(Calculation)}
-    options = [
-        inspect.Parameter(
-            names[field.name],
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=_apart(hints[field.name]) if field.name in apart else hints[field.name],
-        )
-        for field in fields(Calculation)
-    ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command, eval_str=True).parameters
+        groups = {name: p.annotation for name, p in own.items() if p.annotation in _GROUPS}
 
         @wraps(command)
         def wrapped(**given: Any) -> None:
-            calculation = Calculation(**{field: given.pop(name) for field, name in names.items()})
-            command(**given, calculation=calculation)
+            for name, group in groups.items():
+                values = {f.name: given.pop(_offered(f.name, apart)) for f in fields(group)}
+                given[name] = group(**values)
+            command(**given)
 
         kept = [
             parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             for name, parameter in own.items()
-            if name != "calculation"
+            if name not in groups
         ]
+        options = [option for group in groups.values() for option in _options(group, apart)]
         signature = inspect.Signature([*kept, *options])
         wrapped.__signature__ = signature  # type: ignore[attr-defined]
         wrapped.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
@@ -144,9 +198,27 @@ def calculation_options(
     return decorate
 
 
-def with_calculation(command: Callable[..., None]) -> Callable[..., None]:
-    """Give ``command`` all options of :class:`Calculation`; see :func:`calculation_options`."""
-    return calculation_options()(command)
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` all options of its groups; see :func:`option_groups`."""
+    return option_groups()(command)
+
+
+def _options(group: type, apart: Sequence[str]) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            _offered(field.name, apart),
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is MISSING else field.default,
+            annotation=_apart(hints[field.name]) if field.name in apart else hints[field.name],
+        )
+        for field in fields(group)
+    ]
+
+
+def _offered(field: str, apart: Sequence[str]) -> str:
+    """Name of the parameter for a field."""
+    return f"scf_{field}" if field in apart else field
 
 
 def _apart(hint: Any) -> Any:

@@ -92,6 +92,7 @@ def hamiltonian_data(h: Hamiltonian) -> dict[str, Any]:
         "range_angstrom": float(h.distances.max()),
         "n_electrons": h.n_electrons,
         "components": list(h.components),
+        "largest_element": {name: float(abs(h.component(name)).max()) for name in h.components},
         "source": provenance.source,
         "title": provenance.title,
         "settings": dict(provenance.settings),
@@ -113,19 +114,36 @@ def hamiltonian_table(h: Hamiltonian) -> Table:
         ("orbitals", f"{data['n_orbitals']} (spinors {2 * data['n_orbitals']})"),
         ("blocks", f"{data['n_pairs']} pairs to {data['range_angstrom']:.1f} Å"),
         ("components", ", ".join("A (time-odd)" if c == "A" else c for c in data["components"])),
+        ("largest element", ", ".join(_largest(c, x) for c, x in data["largest_element"].items())),
         ("electrons", f"{data['n_electrons']:g}"),
         ("source", data["title"]),
         ("created", data["created"]),
     ]
     rows += [
-        (key.replace("_", " "), _short(value))
+        (_RESULTS.get(key, key.replace("_", " ")), _short(value))
         for key, value in data["results"].items()
         if not isinstance(value, list | tuple | dict)
     ]
+    files = data["settings"].get("files")
+    if isinstance(files, dict):
+        rows += [(f"SHA-256 of {name}", f"{str(sha)[:16]}…") for name, sha in files.items()]
     if data["timings"]:
         rows.append(("seconds", ", ".join(f"{k} {v:.1f}" for k, v in data["timings"].items())))
     rows += [("warning", text) for text in data["warnings"]]
     return _table(rows)
+
+
+_RESULTS = {
+    "fermi_energy_eV": "Fermi energy, eV",
+    "hermiticity_defect_eV": "hermiticity broken by up to, eV",
+    "dropped_below_eV": "left out components up to, eV",
+    "n_electrons_from": "electrons according to",
+}
+"""Results of foreign files, as a person reads them."""
+
+
+def _largest(component: str, value: float) -> str:
+    return f"{component} {value:.3g}" + ("" if component == "S" else " eV")
 
 
 def bands_data(h: Hamiltonian, bands: BandStructure) -> dict[str, Any]:

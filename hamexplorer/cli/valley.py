@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hamexplorer.cli.calculate import prepare
-from hamexplorer.cli.options import Calculation, Json, Quiet, with_calculation
+from hamexplorer.cli.options import Calculation, Given, Json, Quiet, Reading, with_groups
 from hamexplorer.cli.output import print_json, print_warnings
 from hamexplorer.cli.progress import monitored
 from hamexplorer.cli.report import show
@@ -26,9 +26,9 @@ _TABLE = (".csv",)
 _MAP = (".csv", ".png", ".svg")
 
 
-@with_calculation
+@with_groups
 def valley(
-    given: Annotated[str, typer.Argument(metavar="STRUCTURE|FILE.h5", help="Or gallery:NAME.")],
+    given: Given,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The table, or with --map the map: .csv .png .svg."),
@@ -62,13 +62,14 @@ def valley(
     quiet: Quiet = False,
     *,
     calculation: Calculation,
+    reading: Reading,
 ) -> None:
     """Energies, spins, Berry curvatures and circular polarisation at K and K′ of a layer.
 
     A structure is computed first, or read from the cache.
     """
     target = None if output is None else checked_output(output, _TABLE if map_ is None else _MAP)
-    request = prepare(given, calculation)  # sets the threads: before NumPy is imported
+    request = prepare(given, calculation, reading)  # sets the threads: before NumPy is imported
     from hamexplorer.hamiltonian import SpinState
     from hamexplorer.properties.field import with_field
     from hamexplorer.properties.valley import (

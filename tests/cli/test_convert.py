@@ -1,0 +1,142 @@
+"""``hamexplorer convert`` and foreign files where the other commands take a Hamiltonian."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hamexplorer as hx
+from hamexplorer.cli import main
+from hamexplorer.errors import SettingsError
+
+DATA = Path(__file__).parents[1] / "data" / "openmx"
+WSE2 = DATA / "wse2_nc.scfout.xz"
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    return captured.err.strip()
+
+
+def test_convert_writes_what_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "wse2.h5"
+    assert main(["convert", str(WSE2), str(target), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["files"] == [str(target)]
+    assert data["format"] == "hamexplorer"
+    assert data["source"] == "openmx"
+    assert data["n_electrons"] == 24
+    # the file's own matrices are in Ha; 0.107 Ha is OpenMX's largest spin-orbit element here
+    assert data["largest_element"]["Lz"] == pytest.approx(2.91, abs=0.01)
+    (digest,) = data["settings"]["files"].values()
+    assert len(digest) == 64
+    read, stored = hx.open(WSE2), hx.open(target)
+    for name in read.components:
+        assert np.array_equal(read.component(name), stored.component(name))
+    assert stored.position is not None
+    assert np.array_equal(read.position, stored.position)
+
+
+def test_convert_tells_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(DATA / "fe_nc.scfout.xz"), str(tmp_path / "fe.hdf5")]) == 0
+    said = capsys.readouterr().out
+    for part in ("OpenMX, GGA-PBE, non-collinear", "Fe, 1 atoms", "Fermi energy", "-2.56149"):
+        assert part in said
+    assert "written as hamexplorer" in said
+
+
+def test_list_names_what_is_read_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "--list"]) == 0
+    assert "NAME.scfout" in capsys.readouterr().out
+    assert main(["convert", "--list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["formats"]}
+    assert rows["openmx"]["read"] == "NAME.scfout"
+    assert rows["hamexplorer"]["read"]
+    assert rows["hamexplorer"]["written"]
+
+
+def test_convert_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.h5"
+    out.write_bytes(b"the result of yesterday")
+    assert "IN and OUT" in refused(["convert"], capsys)
+    assert "hamexplorer compute" in refused(["convert", "gallery:si", str(out)], capsys)
+    assert "no such file" in refused(["convert", str(tmp_path / "none"), str(out)], capsys)
+    message = refused(["convert", str(WSE2), str(tmp_path / "out.xlsx")], capsys)
+    assert "hamexplorer (FILE.h5" in message
+    message = refused(["convert", str(WSE2), str(out), "--to", "excel"], capsys)
+    assert "'excel' is no format that is written" in message
+    assert "does not exist" in refused(["convert", str(WSE2), str(tmp_path / "no/a.h5")], capsys)
+    assert "spin_order" in refused(
+        ["convert", str(WSE2), str(out), "--spin-order", "mixed"], capsys
+    )
+    broken = tmp_path / "broken.scfout"
+    broken.write_bytes(lzma.decompress(WSE2.read_bytes())[:500_000])
+    assert "broken.scfout" in refused(["convert", str(broken), str(out)], capsys)
+    assert out.read_bytes() == b"the result of yesterday"
+
+
+def test_other_commands_take_foreign_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(WSE2, folder / "wse2.scfout.xz")
+    (folder / "notes.txt").write_text("converged")
+    assert main(["info", str(folder), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["kind"] == "hamiltonian"
+    assert data["results"]["fermi_energy_eV"] == pytest.approx(-5.4063, abs=1e-4)
+    assert (
+        main(["bands", str(folder), "--path", "K-G", "--json", "-o", str(tmp_path / "b.csv")]) == 0
+    )
+    data = json.loads(capsys.readouterr().out)
+    splitting = next(p for p in data["splittings_meV"] if p["label"] == "K")
+    # OpenMX's own bands at K: wse2_nc.Band
+    assert splitting["valence"] == pytest.approx(529.480, abs=0.005)
+    assert main(["valley", str(WSE2), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["provenance"]["source"] == "openmx"
+    arguments = ["mae", str(DATA / "fe_nc.scfout.xz"), "--kmesh", "3 3 3", "--json"]
+    assert main(arguments) == 0
+    assert "mae_meV" in json.loads(capsys.readouterr().out)
+
+
+def test_options_go_with_a_file_that_lacks_the_fact(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", str(WSE2), "--electrons", "22", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_electrons"] == 22
+    message = refused(["info", "gallery:si", "--electrons", "22"], capsys)
+    assert "gallery:si is a structure" in message
+    own = tmp_path / "own.h5"
+    hx.save(hx.open(WSE2), own)
+    assert "needs no options" in refused(["info", str(own), "--fermi", "0"], capsys)
+    assert "no such file" in refused(["info", str(WSE2), "--structure", "none.cif"], capsys)
+
+
+def test_compute_leaves_a_hamiltonian_to_convert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(["compute", str(WSE2), "-o", str(tmp_path / "a.h5")], capsys)
+    assert "hamexplorer convert" in message
+
+
+def test_open_and_write_in_python(tmp_path: Path) -> None:
+    h = hx.open(WSE2, electrons=23)
+    assert h.n_electrons == 23
+    report = hx.write(h, tmp_path / "a.h5")
+    assert report.files == (tmp_path / "a.h5",)
+    assert hx.open(tmp_path / "a.h5").n_electrons == 23
+    with pytest.raises(SettingsError, match="means no format"):
+        hx.write(h, tmp_path / "a.unknown")
+    with pytest.raises(SettingsError, match="not a Structure"):
+        hx.write(h.structure, tmp_path / "a.h5")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="spin_order"):
+        hx.open(WSE2, spin_order="none")  # type: ignore[arg-type]
