@@ -74,7 +74,7 @@ class OrderCheck:
 
     def doubt(self, assumed: str) -> str | None:
         """A sentence if the overlap denies the ``assumed`` order, else None."""
-        if not self.scores or assumed in self.fits:
+        if assumed not in self.scores or assumed in self.fits:
             return None
         found = (
             f"it fits the order of {self.fits[0]}"

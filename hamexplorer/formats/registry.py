@@ -12,7 +12,7 @@ from hamexplorer.errors import (
     ResourceLimitError,
     SettingsError,
 )
-from hamexplorer.formats import native, openmx, wannier90
+from hamexplorer.formats import deeph, native, openmx, wannier90
 from hamexplorer.formats.bundle import Bundle, bundle_of_path
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import Hamiltonian
@@ -48,6 +48,13 @@ FORMATS: tuple[Format, ...] = (
         "SEED_hr.dat with SEED.win, or SEED_tb.dat",
         wannier90.recognises,
         wannier90.read_wannier90,
+    ),
+    Format(
+        "deeph",
+        "DeepH",
+        "folder with hamiltonian.h5 or hamiltonians.h5",
+        deeph.recognises,
+        deeph.read,
     ),
 )
 """In the order in which they are asked."""

@@ -43,20 +43,23 @@ def spin_elements(h: Hamiltonian, state: SpinState) -> SpinElements:
 
 
 def mixed_mean(
-    pairs: Pairs, updown: NDArray[np.complex128], downup: NDArray[np.complex128]
+    pairs: Pairs,
+    updown: NDArray[np.complex128],
+    downup: NDArray[np.complex128],
+    tolerance: float = TOLERANCE,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Re and Im of ↑↓ from a file that stores ↓↑ beside it: half of both, (n_elements,) eV.
 
     Raises:
-        FileFormatError: ↓↑[R] and the adjoint of ↑↓[−R] differ by more than rounding.
+        FileFormatError: ↓↑[R] and the adjoint of ↑↓[−R] differ by more than ``tolerance``.
     """
     adjoint = downup.conj()[pairs.transposition]
     worst = float(np.abs(updown - adjoint).max())
     # written so that NaN fails, too
-    if not worst <= TOLERANCE:
+    if not worst <= tolerance:
         raise FileFormatError(
             f"The matrix is not Hermitian: ↓↑ differs by {worst:.3e} eV from the adjoint of ↑↓; "
-            f"accepted is {TOLERANCE:.0e} eV."
+            f"accepted is {tolerance:.0e} eV."
         )
     mean = (updown + adjoint) / 2
     return np.ascontiguousarray(mean.real), np.ascontiguousarray(mean.imag)

@@ -6,13 +6,15 @@ import re
 from pathlib import PurePath
 
 from hamexplorer.errors import SettingsError
-from hamexplorer.formats import native
+from hamexplorer.formats import deeph, native
 from hamexplorer.formats.writing import Writer
 
 __all__ = ["WRITERS", "writer_for", "written_formats"]
 
 WRITERS: tuple[Writer, ...] = (
     Writer("hamexplorer", "hamexplorer", "FILE.h5 or FILE.hdf5", native.write),
+    Writer("deeph", "DeepH", "FOLDER/", deeph.write_new),
+    Writer("deeph-old", "DeepH, first layout", "FOLDER/", deeph.write_old),
 )
 """One line for each."""
 

@@ -18,11 +18,17 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import FileFormatError, ResourceLimitError
 
-__all__ = ["Field", "attribute", "read_fields"]
+__all__ = ["MAX_COMPRESSION", "Field", "attribute", "read_fields"]
 
-_KINDS = {"text": "fixed-length strings", "integer": "64-bit integers", "real": "64-bit floats"}
+_KINDS = {
+    "text": "fixed-length strings",
+    "integer": "64-bit integers",
+    "real": "64-bit floats",
+    "index": "integers",
+    "number": "real or complex numbers",
+}
 _MAX_ATTRIBUTE_BYTES = 4096
-_MAX_COMPRESSION = 1032
+MAX_COMPRESSION = 1032
 """Largest ratio of deflate."""
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32)
 _LEAST_BUFFER = 2e9
@@ -31,7 +37,11 @@ _LEAST_BUFFER = 2e9
 
 @dataclass(frozen=True)
 class Field:
-    """A data set of a layout: its path, ``text``, ``integer`` or ``real``, accepted ranks."""
+    """A data set of a layout: its path, what it holds, accepted ranks.
+
+    ``kind`` is ``text``, ``integer`` or ``real`` (both of 64 bits), ``index`` (integers of any
+    size) or ``number`` (real or complex, of any size up to 128 bits).
+    """
 
     path: str
     kind: str
@@ -96,7 +106,7 @@ def _find(file: h5py.File, field: Field) -> h5py.Dataset | None:
         raise FileFormatError(
             f"{field.path!r} keeps its data in another file; only data in the file itself is read."
         )
-    if _kind(node.dtype) != field.kind:
+    if not _fits(node.dtype, field.kind):
         raise FileFormatError(
             f"{field.path!r} holds {node.dtype}; expected are {_KINDS[field.kind]}."
         )
@@ -114,7 +124,7 @@ def _check_storage(path: str, data: h5py.Dataset, max_bytes: float) -> None:
     HDF5 inflates a chunk to its end, however long that is, before it looks at the declared size.
     """
     stored = data.id.get_storage_size()
-    if data.size * data.dtype.itemsize > (_MAX_COMPRESSION + 1) * stored:
+    if data.size * data.dtype.itemsize > (MAX_COMPRESSION + 1) * stored:
         raise FileFormatError(
             f"{path!r} declares {data.size} values but {stored} bytes are stored."
         )
@@ -133,19 +143,22 @@ def _check_storage(path: str, data: h5py.Dataset, max_bytes: float) -> None:
     whole = math.prod(data.chunks) * data.dtype.itemsize
     if largest > whole + whole // 100 + 64:  # deflate adds 0.03 % at worst
         raise FileFormatError(f"{path!r} has a chunk of {largest} bytes that declares {whole}.")
-    if largest * _MAX_COMPRESSION > max(max_bytes, _LEAST_BUFFER):
+    if largest * MAX_COMPRESSION > max(max_bytes, _LEAST_BUFFER):
         raise ResourceLimitError(
             f"a chunk of {path!r} has {largest} bytes and may unpack to "
-            f"{largest * _MAX_COMPRESSION / 1e9:.3g} GB."
+            f"{largest * MAX_COMPRESSION / 1e9:.3g} GB."
         )
 
 
-def _kind(dtype: np.dtype[Any]) -> str:
-    if dtype.kind == "S":
-        return "text"
-    if dtype.itemsize != 8:
-        return "other"
-    return {"i": "integer", "f": "real"}.get(dtype.kind, "other")
+def _fits(dtype: np.dtype[Any], kind: str) -> bool:
+    wide = dtype.itemsize == 8
+    return {
+        "text": dtype.kind == "S",
+        "integer": dtype.kind == "i" and wide,
+        "real": dtype.kind == "f" and wide,
+        "index": dtype.kind in "iu",
+        "number": dtype.kind in "fc" and dtype.itemsize <= 16,
+    }[kind]
 
 
 def _declared_bytes(data: h5py.Dataset) -> int:
