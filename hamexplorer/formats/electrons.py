@@ -11,6 +11,7 @@ from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian
 
 __all__ = [
+    "ASSUMED",
     "SMEARING",
     "ElectronCount",
     "can_recount",
@@ -25,7 +26,8 @@ _SPACING = 0.12  # 1/Å, of the mesh, without 2π
 _MAX_COST = 2e10  # n³ summed over k-points: some ten seconds
 _CLEAR = 0.2
 _ORIGIN = "n_electrons_from"
-_ASSUMED = "The file does not tell how many electrons there are"
+ASSUMED = "The file does not tell how many electrons there are"
+"""How a warning begins that no longer holds when somebody gives the number."""
 _COUNTED = "Up to the Fermi energy"
 
 
@@ -75,7 +77,7 @@ def with_electrons(
     elif fermi is None:
         n_electrons, origin = float(h.basis.n_orbitals), "half filling"
         warnings.append(
-            f"{_ASSUMED}: half of all states are taken to be filled ({n_electrons:g} electrons). "
+            f"{ASSUMED}: half of all states are taken to be filled ({n_electrons:g} electrons). "
             "Gap and Fermi level mean nothing until the number of electrons or the Fermi energy is "
             "given (--electrons, --fermi)."
         )
@@ -110,5 +112,5 @@ def can_recount(h: Hamiltonian) -> bool:
 
 def recount(h: Hamiltonian, options: ReadOptions) -> Hamiltonian:
     """``h`` of :func:`with_electrons` with another number of electrons, or another Fermi energy."""
-    warnings = tuple(w for w in h.provenance.warnings if not w.startswith((_ASSUMED, _COUNTED)))
+    warnings = tuple(w for w in h.provenance.warnings if not w.startswith((ASSUMED, _COUNTED)))
     return with_electrons(replace(h, provenance=replace(h.provenance, warnings=warnings)), options)

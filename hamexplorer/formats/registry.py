@@ -12,7 +12,7 @@ from hamexplorer.errors import (
     ResourceLimitError,
     SettingsError,
 )
-from hamexplorer.formats import deeph, native, openmx, wannier90
+from hamexplorer.formats import deeph, hamgnn, native, openmx, wannier90
 from hamexplorer.formats.bundle import Bundle, bundle_of_path
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import Hamiltonian
@@ -42,6 +42,13 @@ class Format:
 FORMATS: tuple[Format, ...] = (
     Format("hamexplorer", "hamexplorer", "FILE.h5", native.recognises, native.read),
     Format("openmx", "OpenMX", "NAME.scfout", openmx.recognises, openmx.read_scfout),
+    Format(
+        "hamgnn",
+        "HamGNN",
+        "graph_data.npz, alone or with hamiltonian.npy",
+        hamgnn.recognises,
+        hamgnn.read_hamgnn,
+    ),
     Format(
         "wannier90",
         "Wannier90",

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 
 from hamexplorer.errors import SettingsError
-from hamexplorer.formats import deeph, native
+from hamexplorer.formats import deeph, hamgnn, native
 from hamexplorer.formats.writing import Writer
 
 __all__ = ["WRITERS", "writer_for", "written_formats"]
@@ -15,6 +15,7 @@ WRITERS: tuple[Writer, ...] = (
     Writer("hamexplorer", "hamexplorer", "FILE.h5 or FILE.hdf5", native.write),
     Writer("deeph", "DeepH", "FOLDER/", deeph.write_new),
     Writer("deeph-old", "DeepH, first layout", "FOLDER/", deeph.write_old),
+    Writer("hamgnn", "HamGNN", "NAME.npz", hamgnn.write_hamgnn),
 )
 """One line for each."""
 

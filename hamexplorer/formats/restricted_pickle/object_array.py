@@ -1,0 +1,81 @@
+"""NumPy's ``.npz`` with a pickled array of objects in it."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from typing import IO, Any
+
+import numpy as np
+
+from hamexplorer.errors import FileFormatError, ResourceLimitError
+from hamexplorer.formats.bundle import Member
+from hamexplorer.formats.restricted_pickle.load import load_pickle
+
+__all__ = ["read_object_array"]
+
+_EXPANSION = 60
+_ALWAYS_ALLOWED = 100_000_000
+"""As in :mod:`hamexplorer.formats.bundle`: what unpacks to more is taken for an attack."""
+
+
+def read_object_array(member: Member, key: str) -> Any:
+    """The one object of the 0-dimensional object array ``key`` of an ``.npz``.
+
+    Raises:
+        FileFormatError: no such file or array, or as :func:`~.load.load_pickle`.
+        ResourceLimitError: as :func:`~.load.load_pickle`, or it unpacks to absurdly much.
+    """
+    name = f"{key}.npy"
+    with member.path() as path:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                info = archive.getinfo(name)
+                _check_growth(info, member.name)
+                with archive.open(info) as stream:
+                    buffered = io.BufferedReader(stream)  # type: ignore[type-var]
+                    return _object(buffered, info.file_size, member.name)
+        except KeyError as error:
+            raise FileFormatError(
+                f"{member.name} holds no array {key!r}; HamGNN's files of graphs do."
+            ) from error
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            OSError,
+        ) as error:
+            raise FileFormatError(f"{member.name} is a damaged archive: {error}.") from error
+
+
+def _check_growth(info: zipfile.ZipInfo, name: str) -> None:
+    if info.file_size > max(_ALWAYS_ALLOWED, _EXPANSION * info.compress_size):
+        raise ResourceLimitError(
+            f"{name} unpacks to {info.file_size / 1e6:.0f} MB from "
+            f"{info.compress_size / 1e6:.3g} MB; no calculation's file does."
+        )
+
+
+def _object(stream: IO[bytes], size: int, name: str) -> Any:
+    try:
+        version = np.lib.format.read_magic(stream)
+        reader = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = reader(stream)
+    except (ValueError, KeyError) as error:
+        raise FileFormatError(f"The array in {name} has a damaged header: {error}.") from error
+    if shape != () or dtype != np.dtype(object):
+        raise FileFormatError(
+            f"{name} holds an array of {dtype} with shape {shape}; a file of graphs holds one "
+            "object."
+        )
+    found = load_pickle(stream, size - stream.tell(), name)
+    stream.read()  # to the end, where the checksum is compared
+    if not isinstance(found, np.ndarray) or found.shape != () or not found.dtype.hasobject:
+        raise FileFormatError(f"The pickle in {name} is not the array that its header tells of.")
+    return found.item()
