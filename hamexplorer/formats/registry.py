@@ -50,18 +50,18 @@ FORMATS: tuple[Format, ...] = (
         hamgnn.read_hamgnn,
     ),
     Format(
-        "wannier90",
-        "Wannier90",
-        "SEED_hr.dat with SEED.win, or SEED_tb.dat",
-        wannier90.recognises,
-        wannier90.read_wannier90,
-    ),
-    Format(
         "deeph",
         "DeepH",
         "folder with hamiltonian.h5 or hamiltonians.h5",
         deeph.recognises,
         deeph.read,
+    ),
+    Format(
+        "wannier90",
+        "Wannier90",
+        "SEED_hr.dat with SEED.win, or SEED_tb.dat",
+        wannier90.recognises,
+        wannier90.read_wannier90,
     ),
 )
 """In the order in which they are asked."""
