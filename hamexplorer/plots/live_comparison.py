@@ -280,6 +280,11 @@ class LiveShellErrors:
         self.update(drawn)
         self.set_theme(dark)
 
+    @property
+    def shells(self) -> list[str]:
+        """Labels of rows and columns."""
+        return [str(name) for name in self._x_range.factors]
+
     def update(self, drawn: ShellErrors) -> None:
         """Draw other errors; the same shells keep the zoom."""
         shells = list(drawn.shells)
@@ -313,6 +318,5 @@ def _legend_above(plot: figure) -> list[Any]:
     legend = plot.legend[0]
     plot.center.remove(legend)
     plot.add_layout(legend, "above")
-    legend.update(orientation="horizontal", padding=0, margin=2)
-    plot.toolbar.autohide = True
+    legend.update(orientation="horizontal", padding=0, margin=2, spacing=12)
     return list(legend.items)

@@ -139,7 +139,7 @@ class Comparison:
         smallest = min(self.smallest_overlap)
         if smallest < _NEARLY_SINGULAR:
             text += (
-                f" The overlap's smallest eigenvalue, {smallest:.1e}, magnifies errors of elements."
+                f" The overlap's smallest eigenvalue, {smallest:.2g}, magnifies errors of elements."
             )
         return text
 
