@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 
 from hamexplorer.errors import SettingsError
-from hamexplorer.formats import deeph, hamgnn, native
+from hamexplorer.formats import deeph, hamgnn, native, wannier90
 from hamexplorer.formats.writing import Writer
 
 __all__ = ["WRITERS", "writer_for", "written_formats"]
@@ -15,6 +15,8 @@ WRITERS: tuple[Writer, ...] = (
     Writer("hamexplorer", "hamexplorer", "FILE.h5 or FILE.hdf5", native.write),
     Writer("deeph", "DeepH", "FOLDER/", deeph.write_new),
     Writer("deeph-old", "DeepH, first layout", "FOLDER/", deeph.write_old),
+    Writer("wannier90-hr", "Wannier90, hr.dat", "SEED_hr.dat", wannier90.write_hr),
+    Writer("wannier90-tb", "Wannier90, tb.dat", "SEED_tb.dat", wannier90.write_tb),
     Writer("hamgnn", "HamGNN", "NAME.npz", hamgnn.write_hamgnn),
 )
 """One line for each."""

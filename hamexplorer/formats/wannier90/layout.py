@@ -18,6 +18,8 @@ _MERGED = 0.5
 """Å; without atoms, functions nearer than this share a site."""
 _AT_HOME = 0.6
 """Å; a function farther from its projection's centre is no longer that orbital."""
+_ON_ATOM = 0.05
+"""Å between a projection's centre and an atom."""
 _LETTERS = "spdf"
 _IMAGES = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 
@@ -72,6 +74,7 @@ def lay_out(
     else:
         site = _nearest(atoms, where)
     known = _believed(lattice, centres, projections, n, warnings)
+    _to_own_atoms(site, atoms, known)
     bearing = np.unique(site)
     left_out = tuple(
         f"{atoms[index].specie.symbol} at {atoms[index].frac_coords.round(4).tolist()}"
@@ -133,6 +136,19 @@ def _nearest(atoms: Structure, where: NDArray[np.float64]) -> NDArray[np.int64]:
     return (distance < distance.min(axis=0) + 1e-4).argmax(axis=0).astype(np.int64)
 
 
+def _to_own_atoms(
+    site: NDArray[np.int64], atoms: Structure, known: Sequence[Projection | None]
+) -> None:
+    """Functions that are an atom's orbitals belong to it, though a bond may draw them away."""
+    for k, projection in enumerate(known):
+        if projection is None or projection.l < 0:
+            continue
+        offset = atoms.lattice.get_cartesian_coords(atoms.frac_coords - projection.centre)
+        distance = np.linalg.norm(nearest_image(atoms.lattice.matrix, offset), axis=1)
+        if distance.min() < _ON_ATOM:
+            site[k] = int(distance.argmin())
+
+
 def nearest_image(
     lattice: NDArray[np.float64], vectors: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -181,7 +197,8 @@ def _believed(
         return list(projections)
     home = np.array([p.centre for p in projections]) @ lattice
     moved = np.linalg.norm(nearest_image(lattice, centres - home), axis=1)
-    away = (moved > _AT_HOME) & np.array([p.l >= 0 for p in projections])
+    # shells that we wrote ourselves are what they are called, however diffuse
+    away = (moved > _AT_HOME) & np.array([p.l >= 0 and not p.note for p in projections])
     if away.any():
         warnings.append(
             f"{np.count_nonzero(away)} Wannier functions lie up to {moved[away].max():.2f} Å from "

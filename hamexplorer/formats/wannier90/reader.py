@@ -15,6 +15,7 @@ from hamexplorer.formats.bundle import Bundle, Member
 from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.record import ReadRecord
+from hamexplorer.formats.spin_elements import mixed_mean
 from hamexplorer.formats.spinor import SpinParts, collinear_parts, spinor_parts
 from hamexplorer.formats.wannier90.blocks import Placement, SpinBlock, common_pairs, shares
 from hamexplorer.formats.wannier90.companions import (
@@ -80,6 +81,12 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             f"Wannier functions of up and down that stand at the same place of the list lie up to "
             f"{apart:.2f} Å apart: they are no partners. Energies at full spin–orbit strength are "
             "exact, but λ, n and the exchange field mean little."
+        )
+    if spins is None and built.parts.spin_orbit is not None:
+        warnings.append(
+            "The Wannier functions are complex, differently for up and down by up to "
+            f"{float(abs(built.parts.spin_orbit).max()):.2g} eV in H: that part is kept, exact at "
+            "λ = 1, but is no spin–orbit coupling."
         )
     provenance = record.provenance(
         source="wannier90",
@@ -277,24 +284,15 @@ def _spin_parts(
     if not crossed:
         return collinear_parts(pairs, basis, flat[0], flat[1] if len(flat) == 2 else None, **limits)
     mixed, back = (block.flat(of_spin[0].raw.hamiltonian, pairs, basis) for block in crossed)
-    back = back[pairs.transposition].conj()
-    defect = float(abs(mixed - back).max())
-    # written so that NaN fails, too
-    if not defect <= _TOLERANCE:
-        raise FileFormatError(
-            f"The matrix is not Hermitian: ↑↓ differs by {defect:.3e} eV from the adjoint of ↓↑; "
-            f"accepted is {_TOLERANCE:.0e} eV."
-        )
-    mixed = (mixed + back) / 2
-    three = (*flat, mixed)
+    real, imaginary = mixed_mean(pairs, mixed, back, _TOLERANCE)
     parts = spinor_parts(
         pairs,
         basis,
-        (three[0].real, three[1].real, three[2].real),
-        (three[0].imag, three[1].imag, three[2].imag),
+        (flat[0].real, flat[1].real, real),
+        (flat[0].imag, flat[1].imag, imaginary),
         **limits,
     )
-    return _without_noise(replace(parts, defect=max(parts.defect, defect)))
+    return _without_noise(parts)
 
 
 def _without_noise(parts: SpinParts) -> SpinParts:
