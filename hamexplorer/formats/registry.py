@@ -12,7 +12,7 @@ from hamexplorer.errors import (
     ResourceLimitError,
     SettingsError,
 )
-from hamexplorer.formats import deeph, hamgnn, native, openmx, wannier90
+from hamexplorer.formats import deeph, hamgnn, native, openmx, siesta, wannier90
 from hamexplorer.formats.bundle import Bundle, bundle_of_path
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import Hamiltonian
@@ -56,6 +56,7 @@ FORMATS: tuple[Format, ...] = (
         deeph.recognises,
         deeph.read,
     ),
+    Format("siesta", "Siesta", "NAME.HSX, NAME.TSHS or NAME.nc", siesta.recognises, siesta.read),
     Format(
         "wannier90",
         "Wannier90",

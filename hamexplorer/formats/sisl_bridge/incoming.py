@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["from_sisl"]
 
-_COMPONENTS = {"unpolarized": 1, "polarized": 2, "non-colinear": 4, "spin-orbit": 8}
+_COMPONENTS = {
+    "unpolarized": (1, 1),
+    "polarized": (2, 2),
+    "non-colinear": (4, 3),
+    "spin-orbit": (8, 4),
+}
+"""Stored for each element in a real and in a complex matrix, S aside."""
 
 
 def from_sisl(
@@ -150,9 +156,7 @@ def _elements(
     matrix: sisl.Hamiltonian, spin: str, orbitals: OrbitalMap
 ) -> tuple[Scattering, list[NDArray[Any]], NDArray[np.float64] | None]:
     """Where the stored elements go; components of H; S, or None if the basis is orthogonal."""
-    if spin in ("non-colinear", "spin-orbit") and matrix.dkind == "c":
-        matrix = matrix.astype(np.float64)
-    count = _COMPONENTS[spin]
+    count = _COMPONENTS[spin][matrix.dkind == "c"]
     components = [matrix.tocsr(k) for k in range(count + (not matrix.orthogonal))]
     first = components[0].tocoo()
     n = orbitals.basis.n_orbitals
@@ -173,13 +177,22 @@ def _elements(
 def _parts(
     spin: str, flat: list[NDArray[Any]], scatter: Scattering, orbitals: OrbitalMap
 ) -> SpinParts:
+    """The decomposition of sisl's components, real or complex, in flat blocks."""
     pairs, basis = scatter.pairs, orbitals.basis
     if spin in ("unpolarized", "polarized"):
         return collinear_parts(pairs, basis, *flat)
-    if spin == "non-colinear":
-        upup, downdown, real, imaginary = flat
-        zero = np.zeros_like(imaginary)
-        return spinor_parts(pairs, basis, (upup, downdown, real), (zero, zero, imaginary))
-    upup, downdown, real, imaginary, upup_i, downdown_i, other, other_i = flat
-    mixed = mixed_mean(pairs, real + 1j * imaginary, other + 1j * other_i)
-    return spinor_parts(pairs, basis, (upup, downdown, mixed[0]), (upup_i, downdown_i, mixed[1]))
+    if not np.iscomplexobj(flat[0]):
+        up, down, mixed, mixed_i, *more = flat
+        flat = [up, down, mixed + 1j * mixed_i]
+        if more:
+            up_i, down_i, other, other_i = more
+            flat = [up + 1j * up_i, down + 1j * down_i, flat[2], other + 1j * other_i]
+    up, down, mixed, *more = flat
+    # ↑↓ of a spin-orbit matrix is stored twice: the adjoint of ↓↑ tells it, too
+    real, imaginary = mixed_mean(pairs, mixed, more[0]) if more else (mixed.real, mixed.imag)
+    return spinor_parts(
+        pairs,
+        basis,
+        (np.array(up.real), np.array(down.real), np.array(real)),
+        (np.array(up.imag), np.array(down.imag), np.array(imaginary)),
+    )
