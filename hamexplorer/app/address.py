@@ -38,7 +38,9 @@ def follow_address(shell: Shell) -> None:
             document.remove_timeout_callback(pending.pop())
         pending.append(document.add_timeout_callback(write, _DELAY_MS))
 
-    shell.state.param.watch(changed, ["subject", *(field.name for field in FIELDS.values())])
+    shell.state.param.watch(
+        changed, ["subject", "second", *(field.name for field in FIELDS.values())]
+    )
 
 
 def read_address() -> tuple[dict[str, Any], dict[str, str], list[str]]:

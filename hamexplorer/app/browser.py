@@ -29,13 +29,18 @@ class _BrowserComponent(AnyWidgetComponent):
 
 
 class DropZone(_BrowserComponent):
-    """A place to drop a file on, or to click for one; the whole window takes drops too.
+    """A place to drop a file on, or to click for one.
 
-    The browser refuses files above ``max_bytes`` before it sends anything.
+    With ``everywhere`` the whole window takes drops too. The browser refuses files above
+    ``max_bytes`` before it sends anything.
     """
 
     max_bytes = param.Integer(default=20_000_000)
     dark = param.Boolean(default=False)
+    everywhere = param.Boolean(default=True)
+    label = param.String(default="Open a structure file", doc="For those who cannot see it.")
+    hint = param.String(default="CIF, POSCAR, XYZ, JSON, our .h5")
+    tall = param.Boolean(default=False)
     upload = param.Dict(
         default=None, allow_None=True, doc="The latest file: name, size, data (base64), count."
     )
@@ -84,16 +89,21 @@ function render({model, el}) {
       .zone.dark { --line: #6b747e; --ink: #e6e8eb; --soft: #a3abb5; --over: #1c2f42; }
       .zone:hover, .zone.over { border-color: #2f86d1; background: var(--over); }
       .zone:focus-visible { outline: 2px solid #2f86d1; outline-offset: 2px; }
+      .zone.tall { min-height: 180px; justify-content: center; }
       .zone small { color: var(--soft); font-size: 12px; }
       input { display: none; }
     </style>
-    <div class="zone" role="button" tabindex="0" aria-label="Open a structure file">
+    <div class="zone" role="button" tabindex="0">
       <span>Drop a file, or <u>choose one</u></span>
-      <small>CIF, POSCAR, XYZ, JSON, our .h5</small>
+      <small></small>
       <input type="file">
     </div>`
   const zone = el.querySelector(".zone")
   const input = el.querySelector("input")
+  zone.classList.toggle("tall", model.get("tall"))
+  zone.setAttribute("aria-label", model.get("label"))
+  el.querySelector("small").textContent = model.get("hint")
+  const everywhere = model.get("everywhere")
   const theme = () => zone.classList.toggle("dark", model.get("dark"))
   theme()
   model.on("change:dark", theme)
@@ -129,20 +139,26 @@ function render({model, el}) {
   const over = (event) => {
     if (!hasFile(event)) return
     event.preventDefault()
+    if (!everywhere) event.stopPropagation()  // not for the place that takes all others
     zone.classList.add("over")
   }
-  const leave = (event) => { if (!event.relatedTarget) zone.classList.remove("over") }
+  const leave = (event) => {
+    const inside = everywhere ? event.relatedTarget : zone.contains(event.relatedTarget)
+    if (!inside) zone.classList.remove("over")
+  }
   const drop = (event) => {
     if (!hasFile(event)) return
     event.preventDefault()
+    if (!everywhere) event.stopPropagation()
     zone.classList.remove("over")
     send(event.dataTransfer.files[0])
   }
   const listeners = {dragover: over, dragleave: leave, drop}
-  for (const [name, listener] of Object.entries(listeners)) window.addEventListener(name, listener)
+  const area = everywhere ? window : zone
+  for (const [name, listener] of Object.entries(listeners)) area.addEventListener(name, listener)
   return () => {
     for (const [name, listener] of Object.entries(listeners)) {
-      window.removeEventListener(name, listener)
+      area.removeEventListener(name, listener)
     }
   }
 }

@@ -147,14 +147,9 @@ class Opener:
 
     def upload(self, filename: str, data: bytes) -> None:
         """A dropped file: a structure in any known format, or one of our HDF5 files."""
-
-        def read(monitor: Monitor) -> Subject:
-            name = safe_filename(filename)
-            if data.startswith(_HDF5_MAGIC) or name.lower().endswith((".h5", ".hdf5")):
-                return self._uploaded(data, name, monitor)
-            return Subject(load_structure(data, filename=name), title=Path(name).stem)
-
-        self._open(read, f"Reading {filename[:60]}")
+        self._open(
+            lambda monitor: self.read_upload(filename, data, monitor), f"Reading {filename[:60]}"
+        )
 
     def text(self, text: str) -> None:
         """Pasted text of a structure file."""
@@ -168,19 +163,7 @@ class Opener:
 
     def stored(self, key: str) -> None:
         """What the cache holds under the key that begins with ``key``."""
-
-        def read(_: Monitor) -> Subject:
-            for found in self._cache.entries():
-                if found.key.startswith(key):
-                    h = load_hamiltonian(found.path)
-                    title = h.structure.composition.reduced_formula
-                    return Subject(h.structure, h, title=title, stored=key)
-            raise HamexplorerError(
-                "The crystal of this link is not in this computer's cache any more: open its file "
-                "again."
-            )
-
-        self._open(read, "Opening the linked crystal")
+        self._open(lambda _: self.read_stored(key), "Opening the linked crystal")
 
     def given(self, crystal: Structure | Hamiltonian, title: str = "") -> None:
         """An object from Python or the command line."""
@@ -188,6 +171,35 @@ class Opener:
         h = crystal if isinstance(crystal, Hamiltonian) else None
         title = title or structure.composition.reduced_formula
         self._open(lambda _: Subject(structure, h, title=title), f"Opening {title}")
+
+    # --- reading, in a thread --------------------------------------------------------------
+
+    def read_upload(self, filename: str, data: bytes, monitor: Monitor) -> Subject:
+        """What a file holds: a structure, or a Hamiltonian, which goes into the cache.
+
+        Raises:
+            HamexplorerError: it cannot be read.
+        """
+        name = safe_filename(filename)
+        if data.startswith(_HDF5_MAGIC) or name.lower().endswith((".h5", ".hdf5")):
+            return self._uploaded(data, name, monitor)
+        return Subject(load_structure(data, filename=name), title=Path(name).stem)
+
+    def read_stored(self, key: str) -> Subject:
+        """What the cache holds under the key that begins with ``key``.
+
+        Raises:
+            HamexplorerError: nothing, or it cannot be read.
+        """
+        for found in self._cache.entries():
+            if found.key.startswith(key):
+                h = load_hamiltonian(found.path)
+                title = h.structure.composition.reduced_formula
+                return Subject(h.structure, h, title=title, stored=key)
+        raise HamexplorerError(
+            "The crystal of this link is not in this computer's cache any more: open its file "
+            "again."
+        )
 
     # --- computing -------------------------------------------------------------------------
 

@@ -50,9 +50,11 @@ def make_page(
             shell.opener.stored(wanted["stored"])
         else:
             shell.open(crystal)
+        if "second" in wanted:
+            shell.second.stored(wanted["second"])
 
     shell.when_ready(begin)
-    pn.state.on_session_destroyed(lambda _: shell.opener.cancel())
+    pn.state.on_session_destroyed(lambda _: shell.cancel())
     follow_address(shell)
     return shell.page()
 

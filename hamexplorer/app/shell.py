@@ -14,11 +14,13 @@ from pymatgen.core import Structure
 
 from hamexplorer.app.band_model import colour_choices
 from hamexplorer.app.browser import Downloads
+from hamexplorer.app.comparison.second import SecondOpener
 from hamexplorer.app.crystal import CrystalPane
 from hamexplorer.app.jobs import page_poster
 from hamexplorer.app.opening import Opener
 from hamexplorer.app.pages.anisotropy import AnisotropyPage
 from hamexplorer.app.pages.bands import BandsPage
+from hamexplorer.app.pages.comparison import ComparisonPage
 from hamexplorer.app.pages.hamiltonian import HamiltonianPage
 from hamexplorer.app.pages.structure import StructurePage
 from hamexplorer.app.pages.valleys import ValleysPage
@@ -44,6 +46,7 @@ _TITLES = {
     "hamiltonian": "Hamiltonian",
     "valleys": "Valleys",
     "anisotropy": "Anisotropy",
+    "compare": "Compare",
 }
 # Grid areas: main is a page's plots, side its numbers, crystal the viewer.
 _WIDE = {
@@ -107,6 +110,7 @@ class Shell:
         self._arrival = self.state.param.watch(self._arrived, "subject")
         self.post = post = page_poster()
         self.opener = Opener(self.state, post, cache=cache, source=source)
+        self.second = SecondOpener(self.state, self.opener, post)
         self.downloads = Downloads(width=0, height=0, margin=0)
         self.crystal = CrystalPane(self.state, post)
         self.structure = StructurePage(self.state, self.downloads)
@@ -114,6 +118,7 @@ class Shell:
         self.hamiltonian = HamiltonianPage(self.state, self.downloads)
         self.valleys = ValleysPage(self.state, post, self.downloads)
         self.anisotropy = AnisotropyPage(self.state, post, self.downloads)
+        self.comparison = ComparisonPage(self.state, post, self.downloads, self.second)
         self.rail = Rail(self.state, self.opener)
         self.notices = Notices(self.state)
         self.jobs = JobBar(self.state, self.opener)
@@ -149,6 +154,11 @@ class Shell:
             self.opener.gallery(START)
         else:
             self.opener.given(crystal)
+
+    def cancel(self) -> None:
+        """Stop what is being opened: nobody looks any more."""
+        self.opener.cancel()
+        self.second.cancel()
 
     def _arrived(self, *_: param.parameterized.Event) -> None:
         h = self.state.hamiltonian
@@ -237,6 +247,7 @@ class Shell:
             "hamiltonian": self.hamiltonian,
             "valleys": self.valleys,
             "anisotropy": self.anisotropy,
+            "compare": self.comparison,
         }
 
     def _grid(self) -> pn.Column:

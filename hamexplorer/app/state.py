@@ -12,6 +12,7 @@ from hamexplorer.dft.settings import DftSettings
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.plots.anisotropy_data import UNITS
 from hamexplorer.progress import ProgressEvent
+from hamexplorer.properties.comparison import SHIFTS
 from hamexplorer.properties.valley import MAP_FIELDS
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "MAE_METHODS",
     "MAE_VIEWS",
     "PAGES",
+    "SHIFT_CHOICES",
     "AppState",
     "Job",
     "Notice",
@@ -27,13 +29,15 @@ __all__ = [
     "Subject",
 ]
 
-PAGES = ("structure", "bands", "hamiltonian", "valleys", "anisotropy")
+PAGES = ("structure", "bands", "hamiltonian", "valleys", "anisotropy", "compare")
 """Names of the pages, in the order of the menu."""
 COLOUR_NONE = "none"
 FIELD_EVERYWHERE = "all"
 MAE_VIEWS = ("angles", "origin", "convergence")
 """What the Anisotropy page shows."""
 MAE_METHODS = ("second variation", "exact")
+SHIFT_CHOICES = ("auto", *SHIFTS)
+"""How the constant between two Hamiltonians is chosen."""
 
 Pair = tuple[int, int, tuple[int, int, int]]
 """Sites i (in cell 0) and j (in cell R), and R."""
@@ -117,6 +121,13 @@ class AppState(param.Parameterized):
     mae_smearing = param.Number(default=0.1, bounds=(0.001, 2), doc="kT, eV.")
     mae_method: Any = param.Selector(default="second variation", objects=list(MAE_METHODS))
     mae_dipoles = param.Boolean(default=False, doc="Whether the dipoles' energy is added.")
+
+    second = param.ClassSelector(
+        class_=Subject, default=None, doc="What the open Hamiltonian is compared with."
+    )
+    shift: Any = param.Selector(default="auto", objects=list(SHIFT_CHOICES))
+    compared = param.String(default="H", doc="The component whose errors are drawn.")
+    near_gap = param.Range(default=(-2.0, 2.0), doc="Bands that are compared, eV from the edges.")
 
     @property
     def hamiltonian(self) -> Hamiltonian | None:

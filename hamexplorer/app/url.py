@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from hamexplorer.app.state import MAE_VIEWS, PAGES, AppState
+from hamexplorer.app.state import MAE_VIEWS, PAGES, SHIFT_CHOICES, AppState
 from hamexplorer.properties.valley import MAP_FIELDS
 
 __all__ = ["FIELDS", "read_query", "write_query"]
@@ -33,6 +33,7 @@ _LONG_UNITS = {
 }
 _SHORT_UNITS = {long: short for short, long in _LONG_UNITS.items()}
 _METHODS = {"second": "second variation", "exact": "exact"}
+_COMPARED = re.compile(r"[HAB]|B[xyz]|L[xyz]")
 _STORED = re.compile(r"[0-9a-f]{16}")
 
 
@@ -167,9 +168,13 @@ FIELDS: dict[str, _Field] = {
     "kt": _Field("mae_smearing", _plain, _number(0.001, 2)),
     "dipoles": _Field("mae_dipoles", lambda b: str(int(b)), _flag),
     "method": _Field("mae_method", lambda m: m.split()[0], _one_of(_METHODS)),
+    "shift": _Field("shift", str, _one_of({name: name for name in SHIFT_CHOICES})),
+    "d": _Field("compared", str, _matching(_COMPARED)),
+    "w": _Field("near_gap", lambda w: ",".join(_plain(x) for x in w), _window),
     "dark": _Field("dark", lambda b: str(int(b)), _flag),
 }
-"""Query key → parameter of :class:`AppState` and its spelling; ``s`` and ``h`` name the crystal."""
+"""Query key → parameter of :class:`AppState` and its spelling; ``s`` and ``h`` name the crystal,
+``c`` what it is compared with."""
 
 
 def write_query(state: AppState) -> str:
@@ -180,6 +185,8 @@ def write_query(state: AppState) -> str:
         parts["s"] = subject.gallery
     elif subject is not None and subject.stored:
         parts["h"] = subject.stored
+    if state.second is not None and state.second.stored:
+        parts["c"] = state.second.stored
     for key, field in FIELDS.items():
         value = getattr(state, field.name)
         if value is not None and value != state.param[field.name].default:
@@ -190,7 +197,8 @@ def write_query(state: AppState) -> str:
 def read_query(query: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     """What a query asks for: parameters of :class:`AppState`, the crystal's name, and notes.
 
-    The second is ``{"gallery": name}``, ``{"stored": key}`` or empty.
+    The second is ``{"gallery": name}``, ``{"stored": key}`` or empty; with ``{"second": key}`` for
+    what it is compared with.
     """
     values: dict[str, Any] = {}
     crystal: dict[str, str] = {}
@@ -204,9 +212,11 @@ def read_query(query: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     for key, text in items:
         try:
             if key == "s":
-                crystal = {"gallery": _matching(_GALLERY)(text)}
+                crystal["gallery"] = _matching(_GALLERY)(text)
             elif key == "h":
-                crystal = {"stored": _matching(_STORED)(text)}
+                crystal["stored"] = _matching(_STORED)(text)
+            elif key == "c":
+                crystal["second"] = _matching(_STORED)(text)
             elif key in FIELDS:
                 values[FIELDS[key].name] = FIELDS[key].read(text)
             else:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hamexplorer.app.state import MAE_METHODS, MAE_VIEWS, PAGES, AppState, Subject
+from hamexplorer.app.state import (
+    MAE_METHODS,
+    MAE_VIEWS,
+    PAGES,
+    SHIFT_CHOICES,
+    AppState,
+    Subject,
+)
 from hamexplorer.app.url import FIELDS, read_query, write_query
 from hamexplorer.plots.anisotropy_data import UNITS
 from hamexplorer.properties.valley import MAP_FIELDS
@@ -45,6 +52,11 @@ views = st.fixed_dictionaries(
         "mae_smearing": st.integers(1, 2000).map(lambda n: n / 1000),
         "mae_dipoles": st.booleans(),
         "mae_method": st.sampled_from(MAE_METHODS),
+        "shift": st.sampled_from(SHIFT_CHOICES),
+        "compared": st.sampled_from(["H", "A", "B", "Bz", "Lx"]),
+        "near_gap": st.tuples(st.integers(-20, 0), st.integers(1, 20)).map(
+            lambda w: (w[0] / 2, w[1] / 2)
+        ),
         "dark": st.booleans(),
     },
 )
@@ -69,6 +81,11 @@ def test_only_what_differs_is_written() -> None:
     assert write_query(state) == "?s=si&soc=0.5"
     state.subject = Subject(load_gallery("si"), stored="0123456789abcdef")
     assert read_query(write_query(state))[1] == {"stored": "0123456789abcdef"}
+    state.second = Subject(load_gallery("si"), stored="fedcba9876543210")
+    assert read_query(write_query(state))[1] == {
+        "stored": "0123456789abcdef",
+        "second": "fedcba9876543210",
+    }
 
 
 @given(st.text(max_size=200))
@@ -114,6 +131,10 @@ def test_any_value_is_read_or_noted(key: str, text: str) -> None:
         "kt=0",
         "method=quick",
         "view=all",
+        "c=xyz",
+        "shift=best",
+        "d=S",
+        "w=2,-2",
         "unknown=1",
     ],
 )
