@@ -129,6 +129,10 @@ def _lone(orbital: NamedOrbital, number: int) -> str:
     return orbital.label + (names[place] if 0 <= place < len(names) else f"m{orbital.m}")
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < 5 else f"{names[0]} … {names[-1]}"
+
+
 @dataclass(frozen=True, eq=False)
 class OrbitalMap:
     """A whole basis and where the file's orbitals stand in it.
@@ -173,7 +177,7 @@ def map_orbitals(
         sites.append(kinds[key])
     basis = Basis(tuple(symbols), tuple(site.shells for site in sites))
     broken = {
-        f"{symbol} ({', '.join(site.broken)})": None
+        f"{symbol} ({_listed(site.broken)})": None
         for symbol, site in zip(symbols, sites, strict=True)
         if site.broken
     }

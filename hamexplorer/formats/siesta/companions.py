@@ -106,7 +106,8 @@ def find_orbitals(bundle: Bundle, matrix: Member, n_orbitals: int) -> OrbitalInd
     if member is None:
         return None
     lines = [line.split() for line in member.text(_MAX_BYTES).splitlines()]
-    rows = [w for w in lines if len(w) >= 12 and w[0].isdecimal()][:n_orbitals]
+    # the first line, which begins with both counts, has as many words
+    rows = [w for w in lines[1:] if len(w) >= 12 and w[0].isdecimal()][:n_orbitals]
     try:
         total = int(lines[0][0])
         if total != n_orbitals or len(rows) != n_orbitals:
