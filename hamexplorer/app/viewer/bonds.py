@@ -55,7 +55,8 @@ def find_bonds(structure: Structure) -> Bonds:
         # Voronoi cells of planar or isolated atoms may not close: qhull's error, or ours to skip.
         try:
             return _symmetric(len(structure), _crystal_nn_edges(structure), "CrystalNN")
-        except (ValueError, RuntimeError, IndexError):
+        # It knows no sites X of Wannier functions, either: AttributeError.
+        except (ValueError, RuntimeError, IndexError, AttributeError):
             pass
     return _symmetric(len(structure), _distance_edges(structure), "distance")
 
@@ -88,7 +89,9 @@ def _crystal_nn_edges(structure: Structure) -> Iterator[Edge]:
 
 
 def _distance_edges(structure: Structure) -> Iterator[Edge]:
-    radii = np.array([covalent_radii[site.specie.Z] for site in structure])
+    # a site X, which is no element, is taken for as large as carbon
+    numbers = [site.specie.Z for site in structure]
+    radii = np.array([covalent_radii[z if 0 < z < len(covalent_radii) else 6] for z in numbers])
     reach = min(_CUTOFF_ANGSTROM, 2 * _LONGEST * float(radii.max()))
     first, second, images, distances = structure.get_neighbor_list(reach)
     ratio = distances / (radii[first] + radii[second])
