@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from hamexplorer.errors import (
     FileFormatError,
     HamexplorerError,
@@ -94,7 +96,9 @@ def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltoni
     if found is None:
         raise FileFormatError(_unknown(bundle))
     try:
-        return found.read(bundle, options or ReadOptions())
+        # damaged numbers may overflow; the readers' checks tell of them
+        with np.errstate(over="ignore", invalid="ignore"):
+            return found.read(bundle, options or ReadOptions())
     except (ResourceLimitError, SettingsError):
         raise
     except FileFormatError as error:

@@ -83,7 +83,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             results={
                 "fermi_energy_eV": raw.chemical_potential * HARTREE,
                 "electronic_temperature_K": raw.temperature,
-                **({"total_moment_muB": raw.total_spin} if raw.spin == 1 else {}),
+                **({"total_moment_muB": 2 * raw.total_spin} if raw.spin == 1 else {}),
             },
             parts=parts,
         ),

@@ -45,7 +45,7 @@ class Scfout:
         chemical_potential: Ha.
         temperature: electronic, K.
         n_electrons: valence electrons per cell.
-        total_spin: of a collinear calculation, ħ/2.
+        total_spin: of a collinear calculation, (N↑ − N↓)/2.
         input_lines: the embedded input file.
     """
 
