@@ -118,6 +118,7 @@ def _new(file: Records, name: str) -> SiestaMatrix:
         atom_orbitals=_atom_orbitals(species["count"], atom_species, n_orbitals, name),
         fermi_energy=fermi if abs(fermi) < _NO_FERMI else None,
         n_electrons=charge if told and charge > 0 else None,
+        single=number is SINGLE,
     )
 
 
@@ -176,6 +177,7 @@ def _old(file: Records, name: str) -> SiestaMatrix:
         atom_orbitals=_atom_orbitals(species["count"], atom_species, n_orbitals, name),
         fermi_energy=None,
         n_electrons=charge if charge > 0 else None,
+        single=True,
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import FileFormatError
 from hamexplorer.formats.shells import NamedOrbital
+from hamexplorer.formats.spinor import NEGLIGIBLE
 from hamexplorer.units import BOHR_ANGSTROM, HARTREE_EV
 
 __all__ = [
@@ -72,6 +73,7 @@ class SiestaMatrix:
         fermi_energy: Ry; None: not in the file.
         n_electrons: None: not in the file.
         atomic_numbers: by species, negative for ghosts; None: not in the file.
+        single: whether H and S were written in single precision.
     """
 
     kind: str
@@ -92,11 +94,19 @@ class SiestaMatrix:
     fermi_energy: float | None
     n_electrons: float | None
     atomic_numbers: tuple[int, ...] | None = None
+    single: bool = False
 
     @property
     def n_atoms(self) -> int:
         """Number of atoms in the cell."""
         return len(self.atom_orbitals)
+
+    @property
+    def rounding(self) -> float:
+        """Components no larger (eV) are what the file's digits leave of zero."""
+        largest = float(np.abs(self.hamiltonian).max()) * self.constants.rydberg
+        eps = float(np.finfo(np.float32).eps) if self.single else 0.0
+        return max(NEGLIGIBLE, eps * largest)
 
     @property
     def rows(self) -> NDArray[np.int64]:

@@ -293,12 +293,13 @@ def _parts(raw: SiestaMatrix, scatter: Scattering, basis: Basis) -> SpinParts:
     def block(component: int, sign: float = 1.0) -> NDArray[np.float64]:
         return scatter(raw.hamiltonian[component] * (sign * raw.constants.rydberg))
 
-    components = len(raw.hamiltonian)
+    components, zero = len(raw.hamiltonian), raw.rounding
     if components <= 2:
-        return collinear_parts(pairs, basis, *(block(k) for k in range(components)))
-    up, down, mixed, mixed_imaginary = block(0), block(1), block(2), block(3, -1.0)
-    if components == 4:
-        zero = np.zeros_like(up)
-        return spinor_parts(pairs, basis, (up, down, mixed), (zero, zero, mixed_imaginary))
-    real, imaginary = mixed_mean(pairs, mixed + 1j * mixed_imaginary, block(6) + 1j * block(7))
-    return spinor_parts(pairs, basis, (up, down, real), (block(4), block(5), imaginary))
+        blocks = [block(k) for k in range(components)]
+        return collinear_parts(pairs, basis, *blocks, negligible=zero)
+    up, down, mixed, mixed_i = block(0), block(1), block(2), block(3, -1.0)
+    up_i = down_i = np.zeros_like(up)
+    if components == 8:
+        mixed, mixed_i = mixed_mean(pairs, mixed + 1j * mixed_i, block(6) + 1j * block(7))
+        up_i, down_i = block(4), block(5)
+    return spinor_parts(pairs, basis, (up, down, mixed), (up_i, down_i, mixed_i), negligible=zero)
