@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from hamexplorer.errors import HamiltonianError, ResourceLimitError, SettingsError
+from hamexplorer.formats.sparse import diagonal
 from hamexplorer.formats.supercell import Supercell, supercell_pairs
 from hamexplorer.hamiltonian import (
     BlochSum,
@@ -82,11 +83,7 @@ class Orthogonalised:
 
 def is_orthogonal(h: Hamiltonian) -> bool:
     """Whether S is 1 to 1e-10."""
-    pairs = h.pairs
-    home = (pairs.first == pairs.second) & ~pairs.cell.any(axis=1)
-    rows, columns = pairs.element_orbitals
-    identity = home[pairs.element_pair] & (rows == columns)
-    return bool(np.abs(h.overlap - identity).max() <= _ORTHOGONAL)
+    return bool(np.abs(h.overlap - diagonal(h.pairs)).max() <= _ORTHOGONAL)
 
 
 def orthogonalised(h: Hamiltonian, mesh: tuple[int, int, int] | None = None) -> Orthogonalised:
@@ -222,12 +219,10 @@ def _rebuilt(
     parts: dict[str, NDArray[np.float64]],
     position: NDArray[np.float64] | None,
 ) -> Hamiltonian:
-    rows, columns = pairs.element_orbitals
-    home = (pairs.first == pairs.second) & ~pairs.cell.any(axis=1)
-    identity = (home[pairs.element_pair] & (rows == columns)).astype(float)
+    identity = diagonal(pairs).astype(float)
     if position is not None:
-        sites = h.structure.cart_coords[h.basis.orbital_site]
-        position = position - identity * sites[rows].T
+        sites = h.structure.cart_coords[pairs.first[pairs.element_pair]]
+        position = position - identity * sites.T
     exchange = [parts[name] for name in ("B", "Bx", "By", "Bz") if name in parts]
     spin_orbit = [parts[name] for name in ("Lx", "Ly", "Lz") if name in parts]
     return replace(

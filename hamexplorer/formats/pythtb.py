@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import HamexplorerError, ResourceLimitError, SettingsError
 from hamexplorer.formats.lowdin import is_orthogonal
+from hamexplorer.formats.sparse import diagonal
 from hamexplorer.formats.spin_elements import spin_elements
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 
@@ -69,9 +70,8 @@ def to_pythtb(
     )
     rows, columns = pairs.element_orbitals
     cells = pairs.cell[pairs.element_pair]
-    home = ~cells.any(axis=1)
-    diagonal = np.flatnonzero(home & (rows == columns))
-    order = diagonal[np.argsort(rows[diagonal])]
+    home = np.flatnonzero(diagonal(pairs))
+    order = home[np.argsort(rows[home])]
     model.set_onsite(_onsite(elements[order], spinor))
     size = np.abs(elements).reshape(len(elements), -1).max(axis=1)
     once = np.flatnonzero((size > smallest) & _first_of_two(rows, columns, cells))

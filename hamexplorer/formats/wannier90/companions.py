@@ -17,7 +17,15 @@ from hamexplorer.formats.wannier90.win import WinFile, parse_win
 from hamexplorer.formats.wannier90.ws_distance import Images, own_cells, parse_images
 from hamexplorer.structures.load import load_structure
 
-__all__ = ["Model", "chosen_models", "find_structure", "is_model", "read_model", "seed_of"]
+__all__ = [
+    "Model",
+    "chosen_models",
+    "find_structure",
+    "is_model",
+    "one_spin_of_two",
+    "read_model",
+    "seed_of",
+]
 
 _SUFFIX = re.compile(r"_(?:hr|tb)(?=[._-]|$)", re.IGNORECASE)
 _UP_DOWN = {
@@ -130,6 +138,13 @@ def _partners(basename: str) -> set[str]:
     if basename.lower().startswith("wannier90.1"):  # VASP's name
         found.add(basename[:10] + "2" + basename[11:])
     return found
+
+
+def one_spin_of_two(member: Member) -> bool:
+    """Whether a file is named as one of a spin-polarised pair."""
+    words = set(re.split(r"[._-]", seed_of(member).lower()))
+    downs = {word for words_of_down in _UP_DOWN.values() for word in words_of_down}
+    return bool(_partners(member.basename)) or bool(words & downs)
 
 
 def read_model(member: Member, bundle: Bundle) -> Model:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hamexplorer.formats.sparse import diagonal
 from hamexplorer.formats.wannier90.blocks import Placement, SpinBlock
 from hamexplorer.formats.wannier90.companions import Model
 from hamexplorer.formats.wannier90.layout import Layout
@@ -49,13 +50,13 @@ def centred_position(
     """X from the position elements of ``_tb.dat`` files."""
     x = np.empty((3, pairs.n_elements))
     imaginary = spin = turned = broken = 0.0
-    diagonal = _diagonal(pairs)
+    own = _diagonal(pairs)
     for axis in range(3):
         flat = []
         for model, block, place in zip(of_spin, same, places, strict=True):
             assert model.raw.position is not None
             values = block.flat(model.raw.position[axis], pairs, layout.basis)
-            values[diagonal] -= _homes(place, layout, lattice)[:, axis]
+            values[own] -= _homes(place, layout, lattice)[:, axis]
             flat.append(values)
         for block in crossed:
             position = of_spin[0].raw.position
@@ -120,8 +121,5 @@ def _homes(place: Placement, layout: Layout, lattice: NDArray[np.float64]) -> ND
 
 def _diagonal(pairs: Pairs) -> NDArray[np.int64]:
     """Places of ⟨i0|…|i0⟩ in flat arrays, orbital by orbital, (n_orbitals,)."""
-    home = np.flatnonzero((pairs.first == pairs.second) & ~pairs.cell.any(axis=1))
-    home = home[np.argsort(pairs.first[home])]
-    return np.concatenate(
-        [pairs.offsets[p] + np.arange(n) * (n + 1) for p, n in zip(home, pairs.sizes, strict=True)]
-    )
+    places = np.flatnonzero(diagonal(pairs))
+    return places[np.argsort(pairs.element_orbitals[0][places])]

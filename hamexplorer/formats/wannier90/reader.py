@@ -12,9 +12,11 @@ from pymatgen.core import Lattice, Structure
 
 from hamexplorer.errors import FileFormatError, SettingsError
 from hamexplorer.formats.bundle import Bundle, Member
+from hamexplorer.formats.coupling_check import coupling_doubt
 from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.record import ReadRecord
+from hamexplorer.formats.sparse import diagonal
 from hamexplorer.formats.spin_elements import mixed_mean
 from hamexplorer.formats.spinor import SpinParts, collinear_parts, spinor_parts
 from hamexplorer.formats.wannier90.blocks import Placement, SpinBlock, common_pairs, shares
@@ -23,6 +25,7 @@ from hamexplorer.formats.wannier90.companions import (
     chosen_models,
     find_structure,
     is_model,
+    one_spin_of_two,
     read_model,
 )
 from hamexplorer.formats.wannier90.layout import Layout, lay_out, nearest_image
@@ -61,7 +64,8 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         FileFormatError: damaged files, files that do not belong together, no cell.
         SettingsError: an option that does not fit.
     """
-    models = [read_model(member, bundle) for member in chosen_models(bundle)]
+    chosen = chosen_models(bundle)
+    models = [read_model(member, bundle) for member in chosen]
     if len(models) == 2:
         _check_pair(models, options)
         spins = None
@@ -76,6 +80,11 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     layout = lay_out(lattice, atoms, centres, projections, len(spatial[0]))
     built = _assembled(models, spatial, layout, lattice)
     warnings = [*(spins.warnings if spins else ()), *layout.warnings, *built.position.warnings]
+    if spins is not None and spins.down is None and one_spin_of_two(chosen[0]):
+        warnings.append(
+            f"{models[0].raw.name} is named as one spin of two, but the other file is not beside "
+            "it: every function is taken to hold two electrons."
+        )
     if apart > _PARTNERS_APART:
         warnings.append(
             f"Wannier functions of up and down that stand at the same place of the list lie up to "
@@ -101,7 +110,7 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         structure=layout.structure,
         basis=layout.basis,
         pairs=built.pairs,
-        overlap=_identity(built.pairs),
+        overlap=diagonal(built.pairs).astype(float),
         scalar=built.parts.scalar,
         exchange=built.parts.exchange,
         spin_orbit=built.parts.spin_orbit,
@@ -110,6 +119,10 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         n_electrons=0.0,
         provenance=provenance,
     )
+    doubt = coupling_doubt(h)
+    if doubt is not None:
+        told = (*provenance.warnings, doubt)
+        h = replace(h, provenance=replace(provenance, warnings=told))
     win = models[0].win
     if win is not None and win.n_electrons is not None and options == ReadOptions():
         return replace(h, n_electrons=win.n_electrons)
@@ -169,7 +182,13 @@ def _crystal(
             f"The cell of {source} differs from that of {models[0].raw.name} by up to {worst:.3f} "
             "Å; both must have the same vectors in the same orientation."
         )
-    return lattice, Structure(Lattice(lattice), atoms.species, atoms.frac_coords), source
+    moved = Structure(
+        Lattice(lattice),
+        atoms.species,
+        atoms.frac_coords,
+        site_properties=atoms.site_properties,
+    )
+    return lattice, moved, source
 
 
 def _spatial_centres(
@@ -302,14 +321,6 @@ def _without_noise(parts: SpinParts) -> SpinParts:
     if largest > _TIME_ODD_NOISE:
         return parts
     return replace(parts, exchange=None, time_odd=None, dropped=max(parts.dropped, largest))
-
-
-def _identity(pairs: Pairs) -> NDArray[np.float64]:
-    flat = np.zeros(pairs.n_elements)
-    home = np.flatnonzero((pairs.first == pairs.second) & ~pairs.cell.any(axis=1))
-    for pair in home.tolist():
-        np.fill_diagonal(pairs.block(flat, pair), 1.0)
-    return flat
 
 
 # --- words ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from hamexplorer.errors import ResourceLimitError, SettingsError
 from hamexplorer.files import checked_output, written
 from hamexplorer.formats.lowdin import Orthogonalised, orthogonalised
 from hamexplorer.formats.orders import HarmonicOrder, site_order
+from hamexplorer.formats.sparse import diagonal
 from hamexplorer.formats.spin_elements import spin_elements
 from hamexplorer.formats.wannier90.projections import ORDER
 from hamexplorer.formats.wannier90.spins import SPIN_ORDER_NOTE
@@ -204,12 +205,10 @@ def _centres(h: Hamiltonian) -> NDArray[np.float64]:
     centres = h.structure.cart_coords[h.basis.orbital_site]
     if h.position is None:
         return centres
-    pairs = h.pairs
-    rows, columns = pairs.element_orbitals
-    home = (pairs.first == pairs.second) & ~pairs.cell.any(axis=1)
-    diagonal = np.flatnonzero(home[pairs.element_pair] & (rows == columns))
+    rows, _ = h.pairs.element_orbitals
+    places = np.flatnonzero(diagonal(h.pairs))
     own = np.empty_like(centres)
-    own[rows[diagonal]] = h.position[:, diagonal].T
+    own[rows[places]] = h.position[:, places].T
     return centres + own
 
 
