@@ -19,7 +19,7 @@ table.hx-errors th, table.hx-errors td { white-space: nowrap; font-size: 13px;
 table.hx-errors td.n, table.hx-errors th.n { padding-left: 8px; }
 table.hx-errors tr.key th, table.hx-errors tr.key td { font-weight: 600; opacity: 1; }
 abbr { text-decoration: underline dotted; cursor: help; }
-.verdict { font-size: 15px; padding: 6px 12px; border-left: 4px solid #16966f; }
+.verdict { font-size: 15px; padding: 6px 12px; border-left: 4px solid #7f8792; }
 .verdict.hidden { border-left-color: #d9611e; font-weight: 500; }
 .where { opacity: .75; white-space: normal; }
 """
@@ -110,10 +110,10 @@ def _edges(result: Comparison) -> str:
             + "".join(f"<td class='n'>{kind}</td>" for kind in kinds)
             + "<td></td></tr>"
         )
-        row("E_v", f"{a.gap.vbm:.3f}", f"{b.gap.vbm:.3f}", "vbm")
-        row("E_c", f"{a.gap.cbm:.3f}", f"{b.gap.cbm:.3f}", "cbm")
+        row("E_v", _eV(a.gap.vbm), _eV(b.gap.vbm), "vbm")
+        row("E_c", _eV(a.gap.cbm), _eV(b.gap.cbm), "cbm")
     else:
-        row("E_F", f"{a.fermi.energy:.3f}", f"{b.fermi.energy:.3f}", "fermi")
+        row("E_F", _eV(a.fermi.energy), _eV(b.fermi.energy), "fermi")
     return heading("Gap") + f"<table class='facts hx-errors'>{''.join(rows)}</table>"
 
 
@@ -158,6 +158,10 @@ def _worst(result: Comparison) -> str:
     return (
         heading("Worst elements (meV)") + f"<table class='facts hx-errors'>{''.join(rows)}</table>"
     )
+
+
+def _eV(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
 
 
 def _plain(value: float) -> str:

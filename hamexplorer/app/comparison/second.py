@@ -10,6 +10,7 @@ from hamexplorer.app.jobs import Post
 from hamexplorer.app.opening import Opener
 from hamexplorer.app.state import AppState, Subject
 from hamexplorer.app.taskbar import TaskBar
+from hamexplorer.app.uploads import Files, named
 from hamexplorer.errors import HamexplorerError, SettingsError
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.comparison import site_translations
@@ -28,11 +29,10 @@ class SecondOpener:
         self._opener = opener
         self.task = TaskBar(post, "second")
 
-    def upload(self, filename: str, data: bytes) -> None:
-        """A dropped file."""
+    def upload(self, files: Files) -> None:
+        """Dropped files."""
         self._open(
-            lambda monitor: self._opener.read_upload(filename, data, monitor),
-            f"Reading {filename[:60]}",
+            lambda monitor: self._opener.read_upload(files, monitor), f"Reading {named(files)}"
         )
 
     def stored(self, key: str) -> None:

@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 from hamexplorer.app.export import Exported
 from hamexplorer.plots import LiveBandComparison, LiveDistanceErrors, LiveShellErrors
 from hamexplorer.plots.comparison_data import distance_errors, shell_errors
-from hamexplorer.properties.comparison import Comparison, Table
+from hamexplorer.properties.comparison import Comparison, ElementErrors, Table
 
 __all__ = ["ComparisonView"]
 
@@ -27,6 +27,7 @@ class ComparisonView:
         self.shells: LiveShellErrors | None = None
         self.distance: LiveDistanceErrors | None = None
         self._result: Comparison | None = None
+        self._drawn: tuple[ElementErrors, str] | None = None  # what shells and distance show
         self.bands_pane = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=160)
         self.errors_pane = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=90)
         self.shells_pane = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=140)
@@ -76,6 +77,10 @@ class ComparisonView:
         result = self._result
         if result is None or result.elements is None:
             return
+        drawn = self._drawn
+        if drawn is not None and drawn[0] is result.elements and drawn[1] == component:
+            return  # λ moved, which changes bands alone
+        self._drawn = result.elements, component
         shells, distance = shell_errors(result, component), distance_errors(result, component)
         assert shells is not None
         assert distance is not None

@@ -245,9 +245,17 @@ class BandErrors:
 
 
 def compare_bands(
-    first: SolvedBands, second: SolvedBands, window: tuple[float, float], offset: int = 0
+    first: SolvedBands,
+    second: SolvedBands,
+    window: tuple[float, float],
+    offset: int = 0,
+    *,
+    spin_pairs: bool = True,
 ) -> BandErrors:
     """Bands of ``first`` and ``second`` (its energies shifted already) near the reference's gap.
+
+    ``spin_pairs``: no exchange field splits bands, so that splittings are those by spin-orbit
+    coupling and are compared, too.
 
     Raises:
         SettingsError: the window is empty or not finite.
@@ -276,14 +284,16 @@ def compare_bands(
         _TO_MEV * (other - reference),
         inside,
         int(within.sum() - inside.sum()),
-        _splittings(first.path, second.path),
+        _splittings(first, second) if spin_pairs else (),
     )
 
 
-def _splittings(first: BandStructure, second: BandStructure) -> tuple[SplittingDifference, ...]:
-    """None where there are no spin pairs at the gap."""
+def _splittings(first: SolvedBands, second: SolvedBands) -> tuple[SplittingDifference, ...]:
+    """None where there are no pairs of bands at a gap."""
+    if first.gap is None or second.gap is None:
+        return ()
     try:
-        pairs = zip(splittings(first).points, splittings(second).points, strict=True)
+        pairs = zip(splittings(first.path).points, splittings(second.path).points, strict=True)
         return tuple(SplittingDifference(a.label, a, b) for a, b in pairs)
     except SettingsError:
         return ()

@@ -131,7 +131,13 @@ class Comparer:
             raise SettingsError(f"The shift is {', '.join(SHIFTS)}; not {shift!r}.")
         solved = self._sources[0].solve(state), self._sources[1].solve(state)
         method, energy = self._shift(shift, *solved)
-        bands = compare_bands(solved[0], solved[1].shifted(energy), window, self._offset)
+        bands = compare_bands(
+            solved[0],
+            solved[1].shifted(energy),
+            window,
+            self._offset,
+            spin_pairs=not (self.first.is_magnetic or self.second.is_magnetic),
+        )
         elements = self._elements
         fitted = None if elements is None else _TO_MEV * elements.fitted
         explained = None if elements is None else elements.explained
