@@ -1,7 +1,7 @@
-"""From a list of orbitals with quantum numbers, in any sequence, to shells in our order and signs.
+"""From a file's orbitals to shells in our order and signs.
 
-For formats that name each orbital (Siesta, sisl). Formats whose order is fixed use
-:mod:`hamexplorer.formats.orders`.
+For files that name each orbital, in any sequence (Siesta, sisl), and for sparse matrices of those
+whose order is fixed (:mod:`hamexplorer.formats.orders`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hamexplorer.errors import FileFormatError
+from hamexplorer.formats.orders import HarmonicOrder, site_order
 from hamexplorer.hamiltonian import Basis, Shell
 from hamexplorer.hamiltonian.basis import MAX_L, ORBITAL_NAMES
 
-__all__ = ["NamedOrbital", "OrbitalMap", "SiteShells", "map_orbitals", "site_shells"]
+__all__ = [
+    "NamedOrbital",
+    "OrbitalMap",
+    "SiteShells",
+    "map_orbitals",
+    "ordered_orbitals",
+    "site_shells",
+]
 
 _LETTERS = "spdfghiklmno"
 
@@ -195,3 +203,19 @@ def map_orbitals(
         signs=np.concatenate([site.signs for site in sites]),
         warnings=warnings,
     )
+
+
+def ordered_orbitals(basis: Basis, order: HarmonicOrder) -> OrbitalMap:
+    """The orbitals of a file whose shells stand as in ``basis`` and their harmonics in ``order``.
+
+    Raises:
+        FileFormatError: a shell that the order does not know.
+    """
+    place = np.empty(basis.n_orbitals, dtype=np.int64)
+    signs = np.empty(basis.n_orbitals)
+    for site, shells in enumerate(basis.shells):
+        start = basis.offsets[site]
+        in_file, of_ours = site_order([shell.l for shell in shells], order)
+        place[start + in_file] = np.arange(len(in_file))
+        signs[start + in_file] = of_ours
+    return OrbitalMap(basis, basis.orbital_site, place, signs, ())

@@ -16,12 +16,44 @@ from hamexplorer.errors import FileFormatError, ResourceLimitError
 from hamexplorer.formats.shells import OrbitalMap
 from hamexplorer.hamiltonian import Pairs
 
-__all__ = ["Scattering", "diagonal", "scattering"]
+__all__ = ["Pattern", "Scattering", "diagonal", "scatterings"]
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _MARKED = 50_000_000
 """Up to so many possible pairs are marked in an array; beyond it they are sorted."""
 _MAX_ELEMENTS = 2_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Where a sparse matrix M[i, j, R] has elements, in the file's sequence of orbitals.
+
+    Attributes:
+        rows: orbital i in cell 0, (nnz,).
+        columns: orbital j, (nnz,).
+        cell: index of R, (nnz,).
+    """
+
+    rows: NDArray[np.integer]
+    columns: NDArray[np.integer]
+    cell: NDArray[np.integer]
+
+    def check(self, n_orbitals: int, n_cells: int) -> None:
+        """Complain of an index outside its range.
+
+        Raises:
+            FileFormatError: there is one.
+        """
+        for what, index, end in (
+            ("row", self.rows, n_orbitals),
+            ("column", self.columns, n_orbitals),
+            ("cell", self.cell, n_cells),
+        ):
+            if index.size and not 0 <= int(index.min()) <= int(index.max()) < end:
+                raise FileFormatError(
+                    f"An element's {what} is {int(index.min())} or {int(index.max())}; possible "
+                    f"is 0 … {end - 1}: the index is damaged."
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,21 +79,15 @@ class Scattering:
         return flat
 
 
-def scattering(
-    orbitals: OrbitalMap,
-    rows: NDArray[np.integer],
-    columns: NDArray[np.integer],
-    cell: NDArray[np.integer],
-    cells: NDArray[np.integer],
-) -> Scattering:
-    """The pairs of the elements M[i, j, R] with i = ``rows``, j = ``columns``.
+def scatterings(
+    orbitals: OrbitalMap, cells: NDArray[np.integer], *patterns: Pattern
+) -> list[Scattering]:
+    """The pairs of all elements of several matrices, and the places of each one's.
 
     Args:
         orbitals: our basis and the file's orbitals.
-        rows: orbital i in cell 0 of each element, in the file's sequence, (nnz,).
-        columns: orbital j, (nnz,).
-        cell: index of each element's R in ``cells``, (nnz,).
-        cells: R, (n_cells, 3).
+        cells: R, (n_cells, 3), to which the patterns point.
+        patterns: where the matrices have elements.
 
     Raises:
         FileFormatError: an index outside its range, or an element that is stored twice.
@@ -69,23 +95,18 @@ def scattering(
     """
     basis = orbitals.basis
     n_sites = basis.n_sites
-    for what, index, end in (
-        ("row", rows, basis.n_orbitals),
-        ("column", columns, basis.n_orbitals),
-        ("cell", cell, len(cells)),
-    ):
-        if index.size and not 0 <= int(index.min()) <= int(index.max()) < end:
-            raise FileFormatError(
-                f"An element's {what} is {int(index.min())} or {int(index.max())}; possible is "
-                f"0 … {end - 1}: the index is damaged."
-            )
     vectors, merged, negative, origin = _closed(cells)
     n_cells = len(vectors)
-    key = orbitals.site[rows] * n_sites
-    key += orbitals.site[columns]
-    key *= n_cells
-    key += merged[cell]
-    present = _present(key, n_sites * n_sites * n_cells)
+    size = n_sites * n_sites * n_cells
+    keys = []
+    for pattern in patterns:
+        pattern.check(basis.n_orbitals, len(cells))
+        key = orbitals.site[pattern.rows] * n_sites
+        key += orbitals.site[pattern.columns]
+        key *= n_cells
+        key += merged[pattern.cell]
+        keys.append(key)
+    present = np.unique(np.concatenate([_present(key, size) for key in keys]))
     here = np.arange(n_sites) * (n_sites + 1) * n_cells + origin
     reverse = (
         (present // n_cells % n_sites) * n_sites + present // n_cells // n_sites
@@ -99,17 +120,26 @@ def scattering(
             f"{_MAX_ELEMENTS:.3g} are read."
         )
     pairs = Pairs(first, second, vectors[present % n_cells], basis.sizes)
-    pair = _lookup(present, key, n_sites * n_sites * n_cells)
+    return [
+        _placed(orbitals, pairs, _lookup(present, key, size), pattern)
+        for key, pattern in zip(keys, patterns, strict=True)
+    ]
+
+
+def _placed(
+    orbitals: OrbitalMap, pairs: Pairs, pair: NDArray[np.int64], pattern: Pattern
+) -> Scattering:
+    """Places of a pattern's elements, whose pairs are known."""
     place = pairs.offsets[pair]
-    place += orbitals.place[rows] * basis.sizes[second[pair]]
-    place += orbitals.place[columns]
+    place += orbitals.place[pattern.rows] * pairs.sizes[pairs.second[pair]]
+    place += orbitals.place[pattern.columns]
     taken = np.zeros(pairs.n_elements, dtype=bool)
     taken[place] = True
     if np.count_nonzero(taken) < len(place):
         raise FileFormatError("An element of the matrix is stored twice: the index is damaged.")
     signs = None
     if (orbitals.signs < 0).any():
-        signs = orbitals.signs[rows] * orbitals.signs[columns]
+        signs = orbitals.signs[pattern.rows] * orbitals.signs[pattern.columns]
     return Scattering(pairs, place, signs)
 
 

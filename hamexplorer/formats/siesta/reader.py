@@ -30,7 +30,7 @@ from hamexplorer.formats.siesta.hsx import looks_like_hsx, looks_like_old_hsx, p
 from hamexplorer.formats.siesta.matrix import SPINS, SiestaMatrix
 from hamexplorer.formats.siesta.netcdf import looks_like_nc, parse_nc
 from hamexplorer.formats.siesta.tshs import looks_like_tshs, parse_tshs
-from hamexplorer.formats.sparse import Scattering, scattering
+from hamexplorer.formats.sparse import Pattern, Scattering, scatterings
 from hamexplorer.formats.spin_elements import mixed_mean
 from hamexplorer.formats.spinor import SpinParts, collinear_parts, hermitian, spinor_parts
 from hamexplorer.hamiltonian import Basis, Hamiltonian
@@ -90,7 +90,7 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     )
     cell, cells = _cells(raw, structure)
     # row i holds kets: the bra of column j in cell R sees it in cell −R
-    scatter = scattering(orbitals, raw.columns, raw.rows, cell, -cells)
+    (scatter,) = scatterings(orbitals, -cells, Pattern(raw.columns, raw.rows, cell))
     pairs, basis = scatter.pairs, orbitals.basis
     overlap = hermitian(pairs, basis, "S", scatter(raw.overlap))
     parts = _parts(raw, scatter, basis)

@@ -13,7 +13,7 @@ from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.shells import NamedOrbital, OrbitalMap, map_orbitals
 from hamexplorer.formats.sisl_bridge.package import sisl_package
-from hamexplorer.formats.sparse import Scattering, diagonal, scattering
+from hamexplorer.formats.sparse import Pattern, Scattering, diagonal, scatterings
 from hamexplorer.formats.spin_elements import mixed_mean
 from hamexplorer.formats.spinor import SpinParts, collinear_parts, hermitian, spinor_parts
 from hamexplorer.hamiltonian import Hamiltonian
@@ -160,8 +160,10 @@ def _elements(
     components = [matrix.tocsr(k) for k in range(count + (not matrix.orthogonal))]
     first = components[0].tocoo()
     n = orbitals.basis.n_orbitals
-    scatter = scattering(
-        orbitals, first.row, first.col % n, first.col // n, np.asarray(matrix.geometry.sc_off)
+    (scatter,) = scatterings(
+        orbitals,
+        np.asarray(matrix.geometry.sc_off),
+        Pattern(first.row, first.col % n, first.col // n),
     )
     values = [np.asarray(c.data) for c in components]
     if any(v.shape != values[0].shape for v in values):
