@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pymatgen.core import Structure
 
 from hamexplorer.app.jobs import JobRunner, Post
 from hamexplorer.app.state import AppState, Job, Subject
+from hamexplorer.app.uploads import Files, Uploaded, named, read_files
 from hamexplorer.assets_path import asset
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import CalculationCancelled, HamexplorerError
+from hamexplorer.formats import ReadOptions
+from hamexplorer.formats.electrons import recount
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian
 from hamexplorer.progress import Monitor, ProgressEvent
 from hamexplorer.sources import (
@@ -27,19 +27,16 @@ from hamexplorer.sources import (
     HamiltonianCache,
     Source,
 )
-from hamexplorer.structures import entry, load_gallery, load_structure, safe_filename
+from hamexplorer.structures import entry, load_gallery, load_structure
 
-__all__ = ["AUTOSTART_SECONDS", "MAX_UPLOAD_BYTES", "STORED_DIGITS", "Opener"]
+__all__ = ["AUTOSTART_SECONDS", "STORED_DIGITS", "Opener"]
 
 AUTOSTART_SECONDS = 90.0
 """Calculations estimated to take longer wait for the user's word."""
-MAX_UPLOAD_BYTES = 20_000_000
-"""Largest upload; larger Hamiltonians are opened with ``hamexplorer app FILE.h5``."""
 STORED_DIGITS = 16
 """Digits of a cache key that an address carries."""
 
 _SHIPPED = {"mos2-1h": "examples/mos2.h5"}
-_HDF5_MAGIC = b"\x89HDF"
 # The engine uses all cores; two calculations at once would take longer than one after another.
 _ENGINE = threading.Semaphore(1)
 
@@ -85,35 +82,6 @@ class _Queued:
             _ENGINE.release()
 
 
-@dataclass(frozen=True)
-class _Uploaded:
-    """An uploaded Hamiltonian, as a source: so that the cache keeps it and a link finds it."""
-
-    hamiltonian: Hamiltonian
-    digest: str
-    name: str = field(default="upload", init=False)
-    title: str = "Uploaded file"
-
-    def capability(self) -> Capability:
-        return Capability(frozenset(self.hamiltonian.basis.symbols), True, True, 10**6, "")
-
-    def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
-        return json.dumps({"source": self.name, "sha256": self.digest})
-
-    def check(self, structure: Structure) -> None:
-        pass
-
-    def estimate(self, structure: Structure) -> Cost:  # noqa: ARG002
-        return Cost(0.0, 0.0, "")
-
-    def compute(
-        self,
-        structure: Structure,  # noqa: ARG002
-        monitor: Monitor | None = None,  # noqa: ARG002
-    ) -> Hamiltonian:
-        return self.hamiltonian
-
-
 class Opener:
     """Opens crystals for one visitor. If it fails or is cancelled, what was there before stays.
 
@@ -145,10 +113,13 @@ class Opener:
 
         self._open(read, f"Opening {name}")
 
-    def upload(self, filename: str, data: bytes) -> None:
-        """A dropped file: a structure in any known format, or one of our HDF5 files."""
+    def upload(self, files: Files, options: ReadOptions | None = None) -> None:
+        """Dropped files: a structure or a Hamiltonian in any known format.
+
+        ``options`` are facts that a Hamiltonian's file does not tell.
+        """
         self._open(
-            lambda monitor: self.read_upload(filename, data, monitor), f"Reading {filename[:60]}"
+            lambda monitor: self.read_upload(files, monitor, options), f"Reading {named(files)}"
         )
 
     def text(self, text: str) -> None:
@@ -172,18 +143,37 @@ class Opener:
         title = title or structure.composition.reduced_formula
         self._open(lambda _: Subject(structure, h, title=title), f"Opening {title}")
 
+    def recount(self, options: ReadOptions) -> None:
+        """Give the Hamiltonian on the page the number of electrons or Fermi energy of ``options``;
+        for one whose file does not tell it.
+        """
+        subject, h = self._state.subject, self._state.hamiltonian
+        if subject is None or h is None:
+            return
+        origin = hashlib.sha256(h.provenance.to_json().encode()).hexdigest()
+
+        def read(monitor: Monitor) -> Subject:
+            monitor.report("Counting electrons", 0.0)
+            counted = recount(h, options)
+            digest = f"{origin} with {counted.n_electrons!r} electrons"
+            return self._kept(counted, subject.title, digest, monitor)
+
+        self._open(read, f"Changing the electrons of {subject.title}")
+
     # --- reading, in a thread --------------------------------------------------------------
 
-    def read_upload(self, filename: str, data: bytes, monitor: Monitor) -> Subject:
-        """What a file holds: a structure, or a Hamiltonian, which goes into the cache.
+    def read_upload(
+        self, files: Files, monitor: Monitor, options: ReadOptions | None = None
+    ) -> Subject:
+        """What files hold: a structure, or a Hamiltonian, which goes into the cache.
 
         Raises:
-            HamexplorerError: it cannot be read.
+            HamexplorerError: they cannot be read.
         """
-        name = safe_filename(filename)
-        if data.startswith(_HDF5_MAGIC) or name.lower().endswith((".h5", ".hdf5")):
-            return self._uploaded(data, name, monitor)
-        return Subject(load_structure(data, filename=name), title=Path(name).stem)
+        found = read_files(files, options or ReadOptions(), monitor)
+        if isinstance(found.crystal, Structure):
+            return Subject(found.crystal, title=found.title)
+        return self._kept(found.crystal, found.title, found.digest, monitor)
 
     def read_stored(self, key: str) -> Subject:
         """What the cache holds under the key that begins with ``key``.
@@ -310,14 +300,8 @@ class Opener:
         gallery = subject.gallery if self._state.settings == DftSettings() else ""
         return replace(subject, stored=key[:STORED_DIGITS], gallery=gallery)
 
-    def _uploaded(self, data: bytes, name: str, monitor: Monitor) -> Subject:
-        with tempfile.TemporaryDirectory(prefix="hamexplorer-") as folder:
-            path = Path(folder) / "upload.h5"
-            path.write_bytes(data)
-            try:
-                h = load_hamiltonian(path)
-            except HamexplorerError as error:
-                raise type(error)(str(error).replace(path.name, name)) from error
-        source = _Uploaded(h, hashlib.sha256(data).hexdigest())
+    def _kept(self, h: Hamiltonian, title: str, digest: str, monitor: Monitor) -> Subject:
+        """A Hamiltonian from a visitor, after the cache has taken it."""
+        source = Uploaded(h, digest)
         h = self._cache.get_or_compute(h.structure, source, monitor)
-        return self._linked(Subject(h.structure, h, title=Path(name).stem), source)
+        return self._linked(Subject(h.structure, h, title=title), source)

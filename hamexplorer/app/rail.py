@@ -9,10 +9,12 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from hamexplorer.app.browser import DropZone
-from hamexplorer.app.opening import MAX_UPLOAD_BYTES, Opener
+from hamexplorer.app.drop import DropZone
+from hamexplorer.app.facts import FileFacts, number
+from hamexplorer.app.opening import Opener
 from hamexplorer.app.state import AppState
 from hamexplorer.app.style import Line
+from hamexplorer.app.uploads import MAX_UPLOAD_BYTES, Files
 from hamexplorer.dft.basis_sets import BASIS_SETS
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import HamexplorerError, SettingsError
@@ -21,6 +23,9 @@ from hamexplorer.structures import entries
 __all__ = ["Rail"]
 
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 14)}
+_HINT = (
+    "CIF, POSCAR, XYZ … or a Hamiltonian: OpenMX, HamGNN, DeepH, Wannier90, Siesta, ABACUS, our .h5"
+)
 _SPINS = {"automatic": "auto", "off": "none", "collinear": "collinear"}
 
 
@@ -42,6 +47,7 @@ class Rail:
         self._state = state
         self._opener = opener
         self._following = True
+        self.facts = FileFacts(state, opener)
         self.sections = [self._structure(), self._dial(), self._calculation()]
         state.param.watch(self._follow, "subject")
         self._follow()
@@ -59,9 +65,11 @@ class Rail:
         )
         self.gallery.param.watch(self._chosen, "value")
         self.drop = DropZone(
-            self._opener.upload,
+            self._dropped,
             lambda text: self._state.tell("error", text),
             max_bytes=MAX_UPLOAD_BYTES,
+            label="Open a structure or Hamiltonian",
+            hint=_HINT,
             dark=self._state.dark,
             **_WIDE,
         )
@@ -76,12 +84,21 @@ class Rail:
             self.gallery,
             self.drop,
             _folded("Paste text", self.paste, open_text),
+            self.facts.view,
             sizing_mode="stretch_width",
         )
 
     def _chosen(self, event: param.parameterized.Event) -> None:
         if event.new and not self._following:
             self._opener.gallery(event.new)
+
+    def _dropped(self, files: Files) -> None:
+        try:
+            options = self.facts.options()
+        except HamexplorerError as error:
+            self._state.tell("error", str(error))
+            return
+        self._opener.upload(files, options)
 
     def _pasted(self, _: Any) -> None:
         self._opener.text(self.paste.value_input or self.paste.value or "")
@@ -173,7 +190,7 @@ class Rail:
             self._state.settings = DftSettings(
                 basis=self.basis.value,
                 kmesh=_mesh(self.kmesh.value),
-                cutoff=_number(self.cutoff.value, "The grid cutoff"),
+                cutoff=number(self.cutoff.value, "The grid cutoff"),
                 spin=self.spin.value,
             )
         except HamexplorerError as error:
@@ -193,15 +210,6 @@ def _mesh(text: str | None) -> tuple[int, int, int] | None:
             f"The k mesh {text!r} is not three whole numbers such as 6 6 1."
         ) from None
     return a, b, c
-
-
-def _number(text: str | None, what: str) -> float | None:
-    if not (text or "").strip():
-        return None
-    try:
-        return float(text or "")
-    except ValueError:
-        raise SettingsError(f"{what} {text!r} is not a number.") from None
 
 
 def _title(text: str) -> pmui.Typography:

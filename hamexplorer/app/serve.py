@@ -25,7 +25,7 @@ from hamexplorer.sources import DftSource, HamiltonianCache, Source
 __all__ = ["MAX_MESSAGE_BYTES", "make_page", "prepare", "serve"]
 
 MAX_MESSAGE_BYTES = 32_000_000
-"""A 20 MB file in base64 and its frame; the browser refuses larger files before sending."""
+"""Far above a piece of an upload, of which the browser sends one after the other."""
 _OF_A_CRYSTAL = ("atoms", "pair", "point", "camera", "colour", "component", "field_atoms")
 
 

@@ -212,7 +212,7 @@ def test_an_uploaded_second_can_be_linked_and_swapped(tmp_path: Path) -> None:
     visit = Visit(tmp_path)
     h = toy_hamiltonian(GAAS)
     visit.show(h)
-    visit.second.upload("second.h5", stored(other(h), tmp_path))
+    visit.second.upload({"second.h5": stored(other(h), tmp_path)})
     result = visit.settled()
     assert result.names == ("reference", "second")
     assert visit.state.second is not None
@@ -267,7 +267,7 @@ def test_a_bad_second_is_told_and_the_state_kept(
     before = visit.settled()
     if data is None:
         name, data = "other.h5", stored(chain(), tmp_path)
-    visit.second.upload(name, data)
+    visit.second.upload({name: data})
     eventually(lambda: len(visit.state.notices) == 1, 30)
     assert visit.state.notices[0].severity == "error"
     assert words in visit.state.notices[0].text

@@ -34,7 +34,7 @@ def settled(state: AppState) -> None:
 
 def with_silicon(tmp_path: Path, **options: Any) -> tuple[AppState, Opener]:
     state, opens = opener(tmp_path, **options)
-    opens.upload("Si.cif", SI)
+    opens.upload({"Si.cif": SI})
     settled(state)
     assert state.hamiltonian is not None
     return state, opens
@@ -57,7 +57,7 @@ def test_an_uploaded_hamiltonian_is_shown_and_can_be_linked(tmp_path: Path) -> N
     file = tmp_path / "mine.h5"
     save_hamiltonian(toy_hamiltonian(load_gallery("gaas")), file)
     state, opens = opener(tmp_path)
-    opens.upload("mine.h5", file.read_bytes())
+    opens.upload({"mine.h5": file.read_bytes()})
     settled(state)
     assert state.subject is not None
     assert state.hamiltonian is not None
@@ -86,7 +86,7 @@ def test_bad_files_are_said_and_the_old_view_stays(tmp_path: Path, name: str) ->
     state, opens = with_silicon(tmp_path)
     before = state.subject
     filename, data, message = BAD[name]
-    opens.upload(filename, data)
+    opens.upload({filename: data})
     settled(state)
     assert [notice.severity for notice in state.notices] == ["error"]
     assert message in state.notices[0].text

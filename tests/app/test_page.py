@@ -85,18 +85,18 @@ def test_cancel_and_bad_files_keep_the_view(page: Browser, opened: Any) -> None:
     said(page, "bad.cif")
     assert shell.state.subject is before
 
-    # 200 MB are refused before they travel; a file that claims to be that large is enough.
+    # 201 MB are refused before they travel.
     page.page.evaluate(
         """() => { const find = (root) => { for (const e of root.querySelectorAll('*')) {
              if (e.type === 'file' && e.closest('.zone')) return e
              const inner = e.shadowRoot && find(e.shadowRoot); if (inner) return inner } };
            const input = find(document)
            const transfer = new DataTransfer()
-           transfer.items.add(new File([new Uint8Array(200e6)], 'huge.xyz'))
+           transfer.items.add(new File([new Uint8Array(201e6)], 'huge.xyz'))
            input.files = transfer.files
            input.dispatchEvent(new Event('change')) }"""
     )
-    said(page, "huge.xyz: 200 MB")
+    said(page, "huge.xyz: 201 MB; up to 200 MB")
     assert shell.state.subject is before
     page.page.get_by_role("button", name="Hamiltonian", exact=True).click()
     said(page, "Largest |element|")

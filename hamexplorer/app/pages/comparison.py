@@ -8,7 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
-from hamexplorer.app.browser import Downloads, DropZone
+from hamexplorer.app.browser import Downloads
 from hamexplorer.app.comparison.model import ComparisonModel, ComparisonRequest
 from hamexplorer.app.comparison.numbers import (
     COMPARISON_CSS,
@@ -18,11 +18,12 @@ from hamexplorer.app.comparison.numbers import (
 )
 from hamexplorer.app.comparison.second import SecondOpener
 from hamexplorer.app.comparison.view import ComparisonView
+from hamexplorer.app.drop import DropZone
 from hamexplorer.app.export import export_menu
 from hamexplorer.app.jobs import Latest, Post
-from hamexplorer.app.opening import MAX_UPLOAD_BYTES
 from hamexplorer.app.state import AppState, Subject
 from hamexplorer.app.style import TABLE_CSS, Line
+from hamexplorer.app.uploads import MAX_UPLOAD_BYTES
 from hamexplorer.errors import HamexplorerError
 from hamexplorer.plots.comparison_data import symbol
 from hamexplorer.properties.comparison import Comparison
