@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from hamexplorer.errors import FileFormatError, SettingsError
 from hamexplorer.formats.bundle import Bundle, Member
 from hamexplorer.formats.coupling_check import coupling_doubt
 from hamexplorer.formats.electrons import with_electrons
+from hamexplorer.formats.labels import element_of_label, guesses_told
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.order_check import detected_order
 from hamexplorer.formats.orders import M_ORDER
@@ -178,7 +178,13 @@ def _atoms(
             "calculation's .XV, .STRUCT_OUT or .ORB_INDX file beside it, or give the structure."
         )
     guessed: dict[str, str] = {}
-    numbers = [by_label.get(label) or _from_label(label, guessed) for label in labels]
+    try:
+        numbers = [by_label.get(x) or int(element_of_label(x, guessed).Z) for x in labels]
+    except FileFormatError as error:
+        raise FileFormatError(
+            f"{error} Put the calculation's .XV or .fdf file beside the matrix, or give the "
+            "structure."
+        ) from error
     return _from_numbers(numbers, guessed)
 
 
@@ -196,28 +202,10 @@ def _from_numbers(numbers: Sequence[int], guessed: dict[str, str]) -> _Atoms:
     warnings = []
     if dummies:
         warnings.append(f"{dummies} ghost or synthetic atoms stand as sites X.")
-    if guessed:
-        warnings.append(
-            "Elements are guessed from the labels of species: "
-            + ", ".join(f"{label} is {symbol}" for label, symbol in guessed.items())
-            + ". An .XV or .fdf file beside the matrix tells them."
-        )
+    told = guesses_told(guessed)
+    if told:
+        warnings.append(f"{told}. An .XV or .fdf file beside the matrix tells them.")
     return _Atoms(elements, tuple(warnings))
-
-
-def _from_label(label: str, guessed: dict[str, str]) -> int:
-    """Atomic number by the label of a species: ``Fe``, and ``Fe_up`` as a guess."""
-    letters = re.match(r"[A-Za-z]*", label)
-    start = (letters[0] if letters else "").capitalize()
-    for symbol in (start, start[:2], start[:1]):
-        if symbol and Element.is_valid_symbol(symbol):
-            if symbol != label:
-                guessed[label] = symbol
-            return int(Element(symbol).Z)
-    raise FileFormatError(
-        f"Species {label!r} names no element: put the calculation's .XV or .fdf file beside the "
-        "matrix, or give the structure."
-    )
 
 
 def _structure(
