@@ -35,6 +35,8 @@ from hamexplorer.hamiltonian import Basis, Hamiltonian, Pairs, Shell
 __all__ = ["read_hamgnn"]
 
 _SHIFT_TOLERANCE = 1e-3
+_LARGEST = 1e6
+"""No element of a Hamiltonian is larger (Ha)."""
 _SPINS = ("↑↑", "↓↓", "↑↓", "↓↑")
 _Flat = NDArray[np.float64]
 
@@ -62,6 +64,7 @@ def read_hamgnn(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     warnings = list(choice.warnings)
     unit = _unit_of_length(crystal)
     overlap_rows = np.concatenate(crystal.overlap)
+    _largest(overlap_rows, replace(choice, matrix=None))
     basis = _basis(crystal, warnings)
     n = len(crystal.symbols)
     sites = np.arange(n)
@@ -171,8 +174,11 @@ def _parts(choice: Choice, pairs: Pairs, basis: Basis, padding: Padding) -> Spin
         taken *= HARTREE
         return taken
 
+    largest = max(
+        _largest(part, choice) for part in (rows.real, rows.imaginary) if part is not None
+    )
     # what remains of two numbers that were rounded and should cancel
-    rounding = float(np.finfo(rows.real.dtype).eps) * HARTREE * float(np.abs(rows.real).max())
+    rounding = float(np.finfo(rows.real.dtype).eps) * HARTREE * largest
     negligible, tolerance = max(NEGLIGIBLE, rounding), max(TOLERANCE, 4 * rounding)
     kind = rows_kind(rows.real.shape, width, "")
     if kind != "spinor":
@@ -196,6 +202,18 @@ def _parts(choice: Choice, pairs: Pairs, basis: Basis, padding: Padding) -> Spin
         negligible=negligible,
         tolerance=tolerance,
     )
+
+
+def _largest(rows: NDArray[Any], choice: Choice) -> float:
+    """The largest |element|, if all are numbers such as a matrix may have."""
+    largest = float(max(rows.max(), -rows.min()))
+    # written so that NaN fails, too
+    if not largest < _LARGEST:
+        file = choice.graph if choice.matrix is None else choice.matrix
+        raise FileFormatError(
+            f"{file.name} holds values that are not finite or beyond {_LARGEST:.0e}: it is damaged."
+        )
+    return largest
 
 
 def _check_lower(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from hamexplorer.errors import FileFormatError
 from hamexplorer.formats.bundle import Member
 from hamexplorer.formats.hamgnn.elements import LAYOUTS
+from hamexplorer.formats.restricted_pickle import NpyHeader, read_npy_header
 
-__all__ = ["Header", "Kind", "Rows", "matrix_header", "n_rows", "read_rows", "rows_kind"]
+__all__ = ["Kind", "Rows", "matrix_header", "n_rows", "read_rows", "rows_kind"]
 
 Kind = Literal["scalar", "collinear", "spinor"]
 
@@ -30,15 +31,6 @@ class Rows:
 
     real: NDArray[Any]
     imaginary: NDArray[Any] | None = None
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the start of an ``.npy`` file tells."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    offset: int
 
 
 def rows_kind(shape: Sequence[int], width: int, where: str) -> Kind:
@@ -62,25 +54,19 @@ def rows_kind(shape: Sequence[int], width: int, where: str) -> Kind:
     return kind
 
 
-def matrix_header(head: bytes) -> Header | None:
+def matrix_header(head: bytes) -> NpyHeader | None:
     """The header of a file that may be a predicted matrix, else None: rows of floats as long as
     those of one of HamGNN's layouts.
     """
-    stream = io.BytesIO(head)
     try:
-        version = np.lib.format.read_magic(stream)
-        reader = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran, dtype = reader(stream)
-    except (ValueError, KeyError, MemoryError, RecursionError):
+        header = read_npy_header(io.BytesIO(head))
+    except ValueError:
         return None
     widths = [w**2 for w in LAYOUTS]
     rows = [(n,) for w in widths for n in (w, 4 * w)] + [(2, w) for w in widths]
-    if fortran or dtype.kind != "f" or tuple(shape[1:]) not in rows:
+    if header.fortran or header.dtype.kind != "f" or header.shape[1:] not in rows:
         return None
-    return Header(shape, dtype, stream.tell())
+    return header
 
 
 def n_rows(kind: Kind, n_pairs: int) -> int:
@@ -89,7 +75,7 @@ def n_rows(kind: Kind, n_pairs: int) -> int:
 
 
 def read_rows(
-    member: Member, header: Header, kind: Kind, n_pairs: Sequence[int], index: int
+    member: Member, header: NpyHeader, kind: Kind, n_pairs: Sequence[int], index: int
 ) -> Rows:
     """The matrix of crystal ``index`` among those with ``n_pairs`` atoms and edges each.
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from hamexplorer.errors import FileFormatError, SettingsError
 from hamexplorer.formats.bundle import Bundle, Member
+from hamexplorer.formats.hamgnn.elements import LAYOUTS
 from hamexplorer.formats.hamgnn.graph import Crystal, looks_like_graph, read_graph
 from hamexplorer.formats.hamgnn.rows import (
-    Header,
     Rows,
     matrix_header,
     n_rows,
     read_rows,
     rows_kind,
 )
+from hamexplorer.formats.restricted_pickle import NpyHeader
 
 __all__ = ["Choice", "choose", "recognises"]
 
@@ -72,6 +73,7 @@ def choose(bundle: Bundle, index: int) -> Choice:
         graphs, matrices = [chosen], []
     else:
         matrices = sorted(bundle.where(_is_matrix), key=_preference)
+        _check_others(bundle)
     if not graphs:
         raise FileFormatError(
             f"{matrices[0].name} holds matrices alone; put the graph_data.npz of its crystal into "
@@ -86,6 +88,20 @@ def choose(bundle: Bundle, index: int) -> Choice:
     if matrices:
         return _with_matrix(matrices, read, index)
     return _alone(bundle, read, index)
+
+
+def _check_others(bundle: Bundle) -> None:
+    """No file that by its name is a matrix is passed over for another one.
+
+    Raises:
+        FileFormatError: it is none by its content.
+    """
+    for member in bundle.candidates:
+        if member.basename.lower().endswith("hamiltonian.npy") and not _is_matrix(member):
+            raise FileFormatError(
+                f"{member.name} is damaged or not of HamGNN: it has no rows of "
+                f"{', '.join(str(w**2) for w in LAYOUTS)} or four times as many floats."
+            )
 
 
 def _preference(member: Member) -> tuple[int, str]:
@@ -160,7 +176,7 @@ def _crystal(graph: Member, crystals: tuple[Crystal, ...], index: int) -> Crysta
     return crystals[index]
 
 
-def _fits(header: Header, crystals: tuple[Crystal, ...]) -> bool:
+def _fits(header: NpyHeader, crystals: tuple[Crystal, ...]) -> bool:
     try:
         kind = rows_kind(header.shape, crystals[0].width, "")
     except FileFormatError:
@@ -177,6 +193,6 @@ def _has_spinors(crystals: tuple[Crystal, ...]) -> bool:
     return crystals[0].own is not None and crystals[0].own.imaginary is not None
 
 
-def _same_channel(header: Header, crystals: tuple[Crystal, ...]) -> bool:
+def _same_channel(header: NpyHeader, crystals: tuple[Crystal, ...]) -> bool:
     own = crystals[0].own
     return own is not None and own.real.shape[1:] == header.shape[1:]

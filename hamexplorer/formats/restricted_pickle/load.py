@@ -73,7 +73,18 @@ def _frozen_set_of(elements: Any = ()) -> frozenset[Any]:
     return frozenset(_set_of(elements))
 
 
-_BUILTINS = {"list": _listed, "set": _set_of, "frozenset": _frozen_set_of}
+def _no_bytes(*arguments: Any) -> bytes:
+    if arguments:
+        raise TypeError("bytes are made of what is none")
+    return b""
+
+
+_BUILTINS: Mapping[str, Callable[..., Any]] = {
+    "bytes": _no_bytes,  # how protocol 2 writes b""
+    "list": _listed,
+    "set": _set_of,
+    "frozenset": _frozen_set_of,
+}
 _PLAIN: Mapping[tuple[str, str], Constant] = {
     ("collections", "OrderedDict"): Constant(call=_ordered),
     **{

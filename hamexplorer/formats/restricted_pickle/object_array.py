@@ -12,12 +12,21 @@ import numpy as np
 from hamexplorer.errors import FileFormatError, ResourceLimitError
 from hamexplorer.formats.bundle import Member
 from hamexplorer.formats.restricted_pickle.load import load_pickle
+from hamexplorer.formats.restricted_pickle.npy_header import read_npy_header
 
 __all__ = ["read_object_array"]
 
 _EXPANSION = 60
 _ALWAYS_ALLOWED = 100_000_000
 """As in :mod:`hamexplorer.formats.bundle`: what unpacks to more is taken for an attack."""
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,  # a compression that there is not
+    RuntimeError,  # encrypted
+)
 
 
 def read_object_array(member: Member, key: str) -> Any:
@@ -31,23 +40,14 @@ def read_object_array(member: Member, key: str) -> Any:
     with member.path() as path:
         try:
             with zipfile.ZipFile(path) as archive:
+                if name not in archive.namelist():
+                    raise FileFormatError(f"{member.name} holds no array {key!r}.")
                 info = archive.getinfo(name)
                 _check_growth(info, member.name)
                 with archive.open(info) as stream:
                     buffered = io.BufferedReader(stream)  # type: ignore[type-var]
                     return _object(buffered, info.file_size, member.name)
-        except KeyError as error:
-            raise FileFormatError(
-                f"{member.name} holds no array {key!r}; HamGNN's files of graphs do."
-            ) from error
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            NotImplementedError,
-            RuntimeError,
-            OSError,
-        ) as error:
+        except _DAMAGE as error:
             raise FileFormatError(f"{member.name} is a damaged archive: {error}.") from error
 
 
@@ -61,21 +61,17 @@ def _check_growth(info: zipfile.ZipInfo, name: str) -> None:
 
 def _object(stream: IO[bytes], size: int, name: str) -> Any:
     try:
-        version = np.lib.format.read_magic(stream)
-        reader = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, _, dtype = reader(stream)
-    except (ValueError, KeyError) as error:
-        raise FileFormatError(f"The array in {name} has a damaged header: {error}.") from error
-    if shape != () or dtype != np.dtype(object):
+        header = read_npy_header(stream)
+    except ValueError as error:
+        raise FileFormatError(f"The array in {name} is damaged: {error}.") from error
+    if header.shape != () or not header.dtype.hasobject:
         raise FileFormatError(
-            f"{name} holds an array of {dtype} with shape {shape}; a file of graphs holds one "
-            "object."
+            f"{name} holds an array of {header.dtype} with shape {header.shape}; a file of graphs "
+            "holds one object."
         )
-    found = load_pickle(stream, size - stream.tell(), name)
-    stream.read()  # to the end, where the checksum is compared
+    found = load_pickle(stream, size - header.offset, name)
+    if stream.read(1):
+        raise FileFormatError(f"{name} is damaged: its pickle ends before the file does.")
     if not isinstance(found, np.ndarray) or found.shape != () or not found.dtype.hasobject:
         raise FileFormatError(f"The pickle in {name} is not the array that its header tells of.")
     return found.item()
