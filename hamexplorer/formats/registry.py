@@ -14,7 +14,7 @@ from hamexplorer.errors import (
     ResourceLimitError,
     SettingsError,
 )
-from hamexplorer.formats import deeph, hamgnn, native, openmx, siesta, wannier90
+from hamexplorer.formats import abacus, deeph, hamgnn, native, openmx, siesta, wannier90
 from hamexplorer.formats.bundle import Bundle, bundle_of_path
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import Hamiltonian
@@ -57,6 +57,13 @@ FORMATS: tuple[Format, ...] = (
         "folder with hamiltonian.h5 or hamiltonians.h5",
         deeph.recognises,
         deeph.read,
+    ),
+    Format(
+        "abacus",
+        "ABACUS",
+        "data-HR-sparse_SPIN0.csr with data-SR-sparse_SPIN0.csr and STRU",
+        abacus.recognises,
+        abacus.read,
     ),
     Format("siesta", "Siesta", "NAME.HSX, NAME.TSHS or NAME.nc", siesta.recognises, siesta.read),
     Format(

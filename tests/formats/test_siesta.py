@@ -6,7 +6,9 @@ import resource
 import struct
 import time
 import warnings
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from damage import damaged_variants
@@ -14,15 +16,22 @@ from pymatgen.core import Structure
 from spin_cases import KINDS, KPOINTS, component_difference, eigenvalues, random_case
 
 from hamexplorer.errors import FileFormatError, HamexplorerError, SettingsError
-from hamexplorer.formats import ReadOptions, bundle_of_bytes, read_bundle, recognised
+from hamexplorer.formats import (
+    ReadOptions,
+    bundle_of_bytes,
+    read_bundle,
+    read_hamiltonian,
+    recognised,
+)
 from hamexplorer.formats.siesta.matrix import CODATA, LEGACY
-from hamexplorer.formats.sisl_bridge import to_sisl
-from hamexplorer.hamiltonian import Hamiltonian
+from hamexplorer.formats.sisl_bridge import from_sisl, to_sisl
+from hamexplorer.hamiltonian import BlochSum, Hamiltonian
 from hamexplorer.provenance import Provenance
 
 sisl = pytest.importorskip("sisl")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+DATA = Path(__file__).parents[1] / "data/siesta"
 FILES = ("HSX", "TSHS", "nc")
 INTEGER, REAL, SINGLE = "<i4", "<f8", "<f4"
 
@@ -303,6 +312,70 @@ def test_wrong_sign_of_spin_orbit_is_said(tmp_path):
         sisl.get_sile(path, "w").write_hamiltonian(matrix)
         h = opened({"run.HSX": path.read_bytes()}, ReadOptions(n_electrons=3))
         assert any("wrong sign" in w for w in h.provenance.warnings) is warned
+
+
+def own_density(h: Hamiltonian, kpoints: np.ndarray, fermi: float, kt: float) -> np.ndarray:
+    """D[i, j, R] = ⟨f_n c_i c_j* e^{−2πi k·R}⟩ over bands and k, both spins, flat blocks."""
+    pairs = h.pairs
+    density = np.zeros(pairs.n_elements)
+    rows, columns = pairs.element_orbitals
+    for part in np.array_split(kpoints, max(1, len(kpoints) // 300)):
+        m = BlochSum(h, "cpu")(part)
+        inverse = np.linalg.inv(np.linalg.cholesky(m.overlap.numpy()))
+        adjoint = inverse.conj().swapaxes(1, 2)
+        energies, vectors = np.linalg.eigh(inverse @ m.scalar.numpy() @ adjoint)
+        c = adjoint @ vectors
+        occupied = 1 - np.tanh((energies - fermi) / (2 * kt))
+        at_k = np.einsum("kin,kn,kjn->kij", c, occupied, c.conj())
+        phase = np.exp(-2j * np.pi * part @ pairs.cell.T)
+        density += np.einsum("kp,kp->p", phase[:, pairs.element_pair], at_k[:, rows, columns]).real
+    return density / len(kpoints)
+
+
+@pytest.mark.parametrize(("name", "limit"), [("water", 1e-8), ("graphene", 1e-9)])
+def test_siestas_own_density_matrix_follows_from_its_hamiltonian(name, limit, tmp_path):
+    """DM = Σ f c c† over Siesta's own k: H, S, R, signs and the Fermi energy of a real file."""
+    source = DATA / f"{name}.nc"
+    h = read_hamiltonian(source)
+    path = tmp_path / "density.nc"
+    path.write_bytes(source.read_bytes())
+    with h5py.File(path, "r+") as file:
+        file["SPARSE/H"][...] = file["SPARSE/DM"][...]
+        mesh = file["SETTINGS/BZ"][...]
+        kt = float(file["SETTINGS/ElectronicTemperature"][0]) * CODATA.rydberg
+    # DM read in the place of H comes in our order and signs
+    theirs = read_hamiltonian(path)
+    n = 61
+    grid = np.stack(np.meshgrid(*[np.arange(-n, n)] * 2, [0], indexing="ij"), -1).reshape(-1, 3)
+    k = np.round(grid @ np.linalg.inv(mesh).T % 1, 9) % 1
+    k = np.unique(k, axis=0) if name == "graphene" else np.zeros((1, 3))
+    assert len(k) == (3599 if name == "graphene" else 1)
+    density = own_density(h, k, h.provenance.results["fermi_energy_eV"], kt)
+    assert np.abs(density - theirs.scalar / CODATA.rydberg).max() < limit
+    assert density @ h.overlap == pytest.approx(8, abs=1e-6)
+    assert h.n_electrons == 8
+
+
+@pytest.mark.parametrize("name", ["water", "graphene"])
+def test_sisl_and_we_read_siestas_own_files_alike(name):
+    h = read_hamiltonian(DATA / f"{name}.nc")
+    assert not h.provenance.warnings  # the overlap obeys the rotation law in Siesta's order
+    theirs = sisl.get_sile(DATA / f"{name}.nc").read_hamiltonian()
+    fermi = h.provenance.results["fermi_energy_eV"]
+    for k in KPOINTS[:2]:
+        expected = np.repeat(np.sort(theirs.eigh(k)), 2)
+        # Siesta's H of water is Hermitian to 4e-9 eV; we take the Hermitian part
+        assert eigenvalues(h, k) - fermi == pytest.approx(expected, abs=1e-7)
+    in_memory = from_sisl(theirs)
+    assert in_memory.n_electrons == pytest.approx(8)
+    assert component_difference(h.shifted(-fermi), in_memory) < 1e-8
+    assert in_memory.basis == h.basis
+
+
+def test_labels_of_siestas_own_files():
+    water = read_hamiltonian(DATA / "water.nc")
+    assert [s.label for s in water.basis.shells[0]][-1] == "2dP"
+    assert water.basis.symbols == ("O", "H", "H")
 
 
 def test_record_of_the_reading(written):

@@ -94,7 +94,9 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     pairs, basis = scatter.pairs, orbitals.basis
     overlap = hermitian(pairs, basis, "S", scatter(raw.overlap))
     parts = _parts(raw, scatter, basis)
-    told = raw.n_electrons if options.n_electrons is None else options.n_electrons
+    told = options.n_electrons
+    if told is None and raw.n_electrons is not None:
+        told = round(raw.n_electrons, 9)  # Siesta sums occupations: 7.999999999999999
     fermi = None if raw.fermi_energy is None else raw.fermi_energy * raw.constants.rydberg
     doubt = detected_order(overlap, pairs, basis, structure, {"Siesta's": M_ORDER}).doubt(
         "Siesta's"
