@@ -329,7 +329,7 @@ BOMBS = {
     "tuples within tuples": whole(b")" + b"\x85" * N),
     "dicts within dicts": whole((b"}" + text("a")) * N + b"}" + b"s" * N),
     "records within records": whole(
-        NEW_DATA + b"q\x00" + b"".join([b"N"] + [DATA + b")\x81"] * 50_000) + b"b" * 50_000
+        NEW_DATA + b"q\x00" + b"".join([b"N"] + [DATA + b")\x81"] * 20_000) + b"b" * 20_000
     ),
     "marks within marks": whole(b"(" * N),
     "key of tuples within tuples": whole(b"})" + b"\x85" * N + b"Ns"),
