@@ -154,7 +154,12 @@ def _layout(member: Member) -> Layout | None:
             if all(links.exists(name.encode()) for name in DATA_SETS):
                 return "new"
             first: list[bytes] = []
-            links.iterate(lambda name: first.append(name) or True)  # True ends it
+
+            def note(name: bytes) -> bool:
+                first.append(name)
+                return True  # ends the iteration
+
+            links.iterate(note)
             return "old" if first and KEY.fullmatch(first[0]) else None
     except Exception:  # whatever HDF5 finds wrong: it is not recognised
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from hamexplorer.formats.deeph.keyed import read_keyed
 from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.order_check import CANDIDATES, detected_order
-from hamexplorer.formats.orders import ABACUS, M_ORDER, OPENMX, HarmonicOrder
+from hamexplorer.formats.orders import ABACUS, M_ORDER, OPENMX, HarmonicOrder, reordering
 from hamexplorer.formats.record import ReadRecord
 from hamexplorer.formats.spin_elements import mixed_mean
 from hamexplorer.formats.spinor import (
@@ -75,8 +74,14 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         metric = _LOADERS[files.layout](member, crystal.basis.sizes)
     pairs = common_pairs([blocks] if metric is None else [blocks, metric], crystal.basis.sizes)
     overlap, order, doubts = _overlap(metric, pairs, crystal, files.layout)
-    parts = _parts(blocks, pairs, crystal.basis, order, files.predicted)
+    uncovered = _uncovered(blocks, pairs, overlap)
+    flat = arranged(blocks, pairs, crystal.basis, order)
+    del blocks, metric  # as large as what is made of them
+    parts = _parts(flat, pairs, crystal.basis, files.predicted)
+    del flat
     fermi, remarks = _remarks(files, crystal, parts)
+    asked = options.n_electrons is not None or options.fermi_energy is not None
+    told = None if asked else crystal.n_electrons
     found = Hamiltonian(
         structure=crystal.structure,
         basis=crystal.basis,
@@ -86,21 +91,18 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         exchange=parts.exchange,
         spin_orbit=parts.spin_orbit,
         time_odd=parts.time_odd,
-        n_electrons=0.0,
+        n_electrons=told or 0.0,
         provenance=record.provenance(
             source="deeph",
             title=_title(files, parts),
             structure=crystal.structure,
-            settings={"layout": files.layout, "hamiltonian": blocks.name},
+            settings={"layout": files.layout, "hamiltonian": files.hamiltonian.basename},
             results={} if fermi is None else {"fermi_energy_eV": fermi},
             parts=None if files.predicted else parts,
-            warnings=[*doubts, *_uncovered(blocks, pairs, overlap), *remarks],
+            warnings=[*doubts, *uncovered, *remarks],
         ),
     )
-    asked = options.n_electrons is not None or options.fermi_energy is not None
-    if crystal.n_electrons is None or asked:
-        return with_electrons(found, options, fermi)
-    return replace(found, n_electrons=crystal.n_electrons)
+    return found if told is not None else with_electrons(found, options, fermi)
 
 
 def _check_spin(blocks: StoredBlocks, crystal: Crystal) -> None:
@@ -126,16 +128,15 @@ def _overlap(
     if metric.spins != 1:
         raise FileFormatError(f"{metric.name} holds blocks with spin; an overlap has none.")
     stored = _real(metric.name, arranged(metric, pairs, basis, M_ORDER)[0, 0])
-    hermitian(pairs, basis, "S", stored)
+    stored = hermitian(pairs, basis, "S", stored)
     candidates = {**CANDIDATES, _ORDER_NAMES[layout]: order}
     check = detected_order(stored, pairs, basis, crystal.structure, candidates)
     doubt = check.doubt(_ORDER_NAMES[layout])
     if doubt is not None and check.fits:
         order = candidates[check.fits[0]]
         doubt += f" The order of {check.fits[0]} is taken."
-    ours = _real(metric.name, arranged(metric, pairs, basis, order)[0, 0])
-    settled = read_only(hermitian(pairs, basis, "S", ours))
-    return settled, order, [] if doubt is None else [doubt]
+    ours = stored if order is M_ORDER else reordering(pairs, basis, order)(stored)
+    return read_only(ours), order, [] if doubt is None else [doubt]
 
 
 def _real(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -144,13 +145,11 @@ def _real(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
     return np.array(values.real, dtype=float)
 
 
-def _parts(
-    blocks: StoredBlocks, pairs: Pairs, basis: Basis, order: HarmonicOrder, predicted: bool
-) -> SpinParts:
+def _parts(flat: NDArray[Any], pairs: Pairs, basis: Basis, predicted: bool) -> SpinParts:
+    """Components of H in our order, (spins, spins, n_elements)."""
     tolerance = PREDICTED_TOLERANCE if predicted else TOLERANCE
-    flat = arranged(blocks, pairs, basis, order)
     flat = flat.astype(complex if np.iscomplexobj(flat) else float, copy=False)
-    if blocks.spins == 1:
+    if len(flat) == 1:
         return collinear_parts(pairs, basis, flat[0, 0], tolerance=tolerance)
     (up, mixed), (adjoint, down) = flat
     mean = mixed_mean(pairs, mixed, adjoint, tolerance)
