@@ -19,15 +19,16 @@ PACKAGE = REPOSITORY / "hamexplorer"
 # docs/architecture.md, "may import".
 LEAVES = {"errors", "units", "progress", "provenance", "assets_path", "files"}
 CORE = LEAVES | {"structures", "hamiltonian"}
-BELOW_PAGE = CORE | {"dft", "formats", "properties", "sources", "plots", "views"}
+BELOW_PAGE = CORE | {"dft", "formats", "model", "properties", "sources", "plots", "views"}
 ALLOWED = {
     **dict.fromkeys(sorted(LEAVES), LEAVES),
     "structures": LEAVES,
     "hamiltonian": LEAVES,
     "dft": CORE,
     "formats": CORE,
+    "model": CORE | {"formats"},
     "properties": CORE,
-    "sources": CORE | {"dft", "formats"},
+    "sources": CORE | {"dft", "formats", "model"},
     "plots": CORE | {"properties"},
     "views": CORE | {"properties", "plots"},
     "cli": BELOW_PAGE,

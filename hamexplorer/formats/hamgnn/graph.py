@@ -86,7 +86,7 @@ def read_graph(member: Member) -> tuple[Crystal, ...]:
     if not isinstance(data, list) or not data:
         raise FileFormatError(f"{member.name} holds no graphs by number.")
     crystals = tuple(
-        _crystal(_Fields(record, f"{member.name}, crystal {index}"))
+        _crystal(Fields(record, f"{member.name}, crystal {index}"))
         for index, record in enumerate(data)
     )
     if len({crystal.width for crystal in crystals}) > 1:
@@ -94,7 +94,7 @@ def read_graph(member: Member) -> tuple[Crystal, ...]:
     return crystals
 
 
-class _Fields:
+class Fields:
     """The attributes of a torch_geometric Data, checked as they are taken."""
 
     def __init__(self, record: Any, where: str) -> None:
@@ -169,7 +169,7 @@ class _Fields:
         )
 
 
-def _crystal(fields: _Fields) -> Crystal:
+def _crystal(fields: Fields) -> Crystal:
     numbers = fields.array("z", "iu", None)
     n = len(numbers)
     if not n or numbers.min() < 1 or numbers.max() > 118:

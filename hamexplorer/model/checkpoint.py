@@ -1,0 +1,150 @@
+"""Our checkpoint: one safetensors file whose header holds the hyper-parameters as JSON.
+
+Header entry ``hamexplorer-model`` (JSON):
+
+    version       of this layout
+    layout        shells "s1:0 s2:0 p1:1" of the full block and by element
+    channels      by kind, the fields of Hyperparameters (irreps as text)
+    card          title, training_set, accuracy, licence, origin
+
+Tensors are named ``kind/parameter``. A file holds numbers and this text, nothing that could run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from e3nn import o3
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hamexplorer.errors import FileFormatError, HamexplorerError
+from hamexplorer.hamiltonian import Shell
+from hamexplorer.model.hyperparameters import Hyperparameters
+from hamexplorer.model.model import HamiltonianModel, ModelCard, OrbitalLayout
+from hamexplorer.model.spin_channels import Channel
+
+__all__ = ["ENTRY", "VERSION", "load_model", "save_model"]
+
+ENTRY = "hamexplorer-model"
+VERSION = 1
+_UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Steps from version N to N + 1 of the header; none yet."""
+
+
+def save_model(model: HamiltonianModel, path: str | Path) -> None:
+    """Write ``model`` to ``path``.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    header = {
+        "version": VERSION,
+        "layout": {
+            "shells": _shells_text(model.layout.shells),
+            "elements": {s: _shells_text(own) for s, own in model.layout.elements.items()},
+        },
+        "channels": {
+            kind: _plain(channel.backbone.hyperparameters)
+            for kind, channel in model.channels.items()
+        },
+        "card": asdict(model.card),
+    }
+    tensors = {
+        f"{kind}/{name}": tensor.detach().cpu().contiguous()
+        for kind, channel in model.channels.items()
+        for name, tensor in channel.state_dict().items()
+    }
+    save_file(tensors, str(path), {ENTRY: json.dumps(header, ensure_ascii=False)})
+
+
+def load_model(path: str | Path, device: torch.device | str = "cpu") -> HamiltonianModel:
+    """Read a model; its tensors are mapped from the file, not copied, on the CPU.
+
+    Raises:
+        FileFormatError: not such a file, of a newer version, or its tensors do not fit its
+            hyper-parameters.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileFormatError(f"{path.name}: there is no such file.")
+    try:
+        with safe_open(str(path), "pt", device=str(device)) as file:
+            header = _header(file.metadata() or {})
+            return _model(header, file)
+    except (SafetensorError, OSError) as error:
+        raise FileFormatError(
+            f"{path.name} is no checkpoint of hamexplorer or is damaged: {error}."
+        ) from error
+    except HamexplorerError as error:
+        raise FileFormatError(f"{path.name}: {error}") from error
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise FileFormatError(f"The header of {path.name} is damaged: {error}.") from error
+
+
+def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
+    if ENTRY not in metadata:
+        raise FileFormatError(f"it has no entry {ENTRY!r}: weights of another program.")
+    header = json.loads(metadata[ENTRY])
+    version = header.get("version")
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
+        raise FileFormatError(f"it has version {version}; this release reads 1 to {VERSION}.")
+    for step in range(version, VERSION):
+        header = _UPGRADES[step](header)
+    return dict(header)
+
+
+def _model(header: dict[str, Any], file: Any) -> HamiltonianModel:
+    layout = OrbitalLayout(
+        _shells(header["layout"]["shells"]),
+        {symbol: _shells(text) for symbol, text in header["layout"]["elements"].items()},
+    )
+    channels = {}
+    for kind, fields in header["channels"].items():
+        if kind not in ("scalar", "spin_orbit"):
+            raise FileFormatError(f"its channel {kind!r} is not known.")
+        with torch.device("meta"):
+            channel = Channel(kind, _hyperparameters(fields), layout.momenta)
+        wanted = channel.state_dict()
+        state = {name: file.get_tensor(f"{kind}/{name}") for name in wanted}
+        for name, tensor in state.items():
+            if tensor.shape != wanted[name].shape:
+                raise FileFormatError(
+                    f"its tensor {kind}/{name} has shape {tuple(tensor.shape)}; by the "
+                    f"hyper-parameters it has {tuple(wanted[name].shape)}."
+                )
+        channel.load_state_dict(state, assign=True)
+        channels[kind] = channel
+    return HamiltonianModel(layout, channels, ModelCard(**header["card"]))
+
+
+def _plain(p: Hyperparameters) -> dict[str, Any]:
+    return {**asdict(p), "features": str(p.features), "harmonics": str(p.harmonics)}
+
+
+def _hyperparameters(fields: Mapping[str, Any]) -> Hyperparameters:
+    return Hyperparameters(
+        **{
+            **fields,
+            "features": o3.Irreps(fields["features"]),
+            "harmonics": o3.Irreps(fields["harmonics"]),
+            "radial_hidden": tuple(fields["radial_hidden"]),
+        }
+    )
+
+
+def _shells_text(shells: tuple[Shell, ...]) -> str:
+    return " ".join(f"{s.label}:{s.l}" for s in shells)
+
+
+def _shells(text: str) -> tuple[Shell, ...]:
+    found = []
+    for word in text.split():
+        label, _, momentum = word.rpartition(":")
+        found.append(Shell(label, int(momentum)))
+    return tuple(found)

@@ -1,0 +1,55 @@
+"""What defines a network besides its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from e3nn import o3
+
+from hamexplorer.errors import SettingsError
+
+__all__ = ["Hyperparameters"]
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Sizes of the network (published names in brackets).
+
+    Attributes:
+        features: irreps of atoms' and edges' features (irreps_node_features).
+        harmonics: irreps of edge harmonics (irreps_edge_sh).
+        n_layers: interaction layers (num_layers).
+        cutoff: of the radial functions, bohr (cutoff).
+        n_radial: number of radial functions (num_radial).
+        radial_hidden: hidden widths of the radial networks (radial_MLP).
+        n_types: length of the species' one-hot, by atomic number (num_types).
+        legacy_edge_update: the first pair interaction does nothing.
+
+    Raises:
+        SettingsError: a value outside its range.
+    """
+
+    features: o3.Irreps
+    harmonics: o3.Irreps
+    n_layers: int = 3
+    cutoff: float = 26.0
+    n_radial: int = 64
+    radial_hidden: tuple[int, ...] = (64, 64)
+    n_types: int = 96
+    legacy_edge_update: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", o3.Irreps(self.features))
+        object.__setattr__(self, "harmonics", o3.Irreps(self.harmonics))
+        if not self.features.count("0e"):
+            raise SettingsError(f"Features need even scalars (0e), not {self.features} alone.")
+        if not 0 < self.cutoff < 1e3:
+            raise SettingsError(f"The cutoff must be a length in bohr, not {self.cutoff}.")
+        for name in ("n_layers", "n_radial", "n_types"):
+            if not 0 < getattr(self, name) <= 1000:
+                raise SettingsError(f"{name} must be 1 … 1000, not {getattr(self, name)}.")
+
+    @property
+    def radial_widths(self) -> tuple[int, ...]:
+        """Widths of a radial network but for its output."""
+        return (self.n_radial, *self.radial_hidden)

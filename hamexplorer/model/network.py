@@ -1,0 +1,183 @@
+"""The HamGNN-compatible network: from a graph to features of atoms and of edges."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from e3nn import o3
+from torch import nn
+
+from hamexplorer.model.filters import Blocks, EdgeFilter, filter_edges
+from hamexplorer.model.frame import EdgeFrames, edge_frames
+from hamexplorer.model.hyperparameters import Hyperparameters
+from hamexplorer.model.layers import BlockLinear, GatedResidual
+
+__all__ = ["Backbone", "Edges", "Features"]
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Edges of a graph, as the network sees them.
+
+    ``source``, ``target`` (n_edges,) atoms; ``radial`` (n_edges, n_radial) radial functions;
+    ``frames`` rotations into the frame of each edge.
+    """
+
+    source: torch.Tensor
+    target: torch.Tensor
+    radial: torch.Tensor
+    frames: EdgeFrames
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the heads start from: ``nodes`` (n, 2l+1, mul) and, in the edges' frames, ``edges``
+    (2l+1, n_edges, mul), one per irrep.
+    """
+
+    nodes: list[torch.Tensor]
+    edges: Blocks
+
+
+class Message(nn.Module):
+    """Node and edge branches: what an edge tells, from its two atoms and its own features."""
+
+    def __init__(self, p: Hyperparameters) -> None:
+        super().__init__()
+        twice = o3.Irreps([(2 * mul, ir) for mul, ir in p.features])
+        self.node = EdgeFilter(twice, p.harmonics, p.features, p.radial_widths)
+        self.edge = EdgeFilter(p.features, p.harmonics, p.features, p.radial_widths)
+        self.node_out = BlockLinear(p.features, p.features)
+        self.edge_out = BlockLinear(p.features, p.features)
+
+    def forward(self, pairs: Blocks, own: Blocks, radial: torch.Tensor) -> Blocks:
+        """``pairs``: both atoms' features in the frame; ``own``: the edge's; in the frame, too."""
+        parts = []
+        for f, x, out in ((self.node, pairs, self.node_out), (self.edge, own, self.edge_out)):
+            # the linear map that follows V is the same for all edges: V and it are one matrix
+            last = out.matrices()
+            mixers = [v @ last[o] for o, v in enumerate(f.mixers_in_order())]
+            parts.append((f, x, f.scales(radial), mixers))
+        return filter_edges(parts)
+
+
+class Convolution(nn.Module):
+    """x_i ← residual(Σ_edges to i message) + skip(x_i)."""
+
+    def __init__(self, p: Hyperparameters) -> None:
+        super().__init__()
+        self.message = Message(p)
+        self.residual = GatedResidual(p.features)
+        self.skip = BlockLinear(p.features, p.features)
+
+    def forward(self, nodes: list[torch.Tensor], own: Blocks, edges: Edges) -> list[torch.Tensor]:
+        pairs = to_frames(nodes, nodes, edges)
+        told = from_frames(self.message(pairs, own, edges.radial), edges.frames)
+        total = [
+            torch.zeros_like(x).index_add(0, edges.target, t)
+            for x, t in zip(nodes, told, strict=True)
+        ]
+        return [a + b for a, b in zip(self.residual(total), self.skip(nodes), strict=True)]
+
+
+class PairInteraction(nn.Module):
+    """e ← message(x_source, x_target, e) + skip(e); the frames' own features stay in them."""
+
+    def __init__(self, p: Hyperparameters) -> None:
+        super().__init__()
+        self.source = BlockLinear(p.features, p.features)
+        self.target = BlockLinear(p.features, p.features)
+        self.message = Message(p)
+        self.skip = BlockLinear(p.features, p.features)
+
+    def forward(self, nodes: list[torch.Tensor], own: Blocks, edges: Edges) -> Blocks:
+        pairs = to_frames(self.source(nodes), self.target(nodes), edges)
+        told = self.message(pairs, own, edges.radial)
+        return [a + b for a, b in zip(told, self.skip(own), strict=True)]
+
+
+class PairEmbedding(nn.Module):
+    """First features of an edge from its two species and its direction."""
+
+    def __init__(self, p: Hyperparameters) -> None:
+        super().__init__()
+        self.source = nn.Parameter(torch.randn(p.n_types, p.n_types))
+        self.target = nn.Parameter(torch.randn(p.n_types, p.n_types))
+        types = o3.Irreps([(p.n_types, "0e")])
+        self.filter = EdgeFilter(types, p.harmonics, p.features, p.radial_widths)
+
+    def forward(self, numbers: torch.Tensor, edges: Edges) -> Blocks:
+        scale = 1 / math.sqrt(len(self.source))
+        up = self.source[numbers][edges.source] + self.target[numbers][edges.target]
+        parts = (self.filter, [scale * up[None]], self.filter.scales(edges.radial))
+        return filter_edges([(*parts, self.filter.mixers_in_order())])
+
+
+class Backbone(nn.Module):
+    """Embeddings and interaction layers.
+
+    With ``p.legacy_edge_update`` the first pair interaction does nothing (the published
+    behaviour before 2026-03-02), and has no weights here.
+    """
+
+    def __init__(self, p: Hyperparameters) -> None:
+        super().__init__()
+        self.hyperparameters = p
+        self.species = nn.Parameter(torch.randn(p.n_types, p.features.count("0e")))
+        self.pair_embedding = PairEmbedding(p)
+        self.convolutions = nn.ModuleList(Convolution(p) for _ in range(p.n_layers))
+        first = int(p.legacy_edge_update)
+        self.pairs = nn.ModuleDict(
+            {str(layer): PairInteraction(p) for layer in range(first, p.n_layers)}
+        )
+
+    def edges(
+        self,
+        positions: torch.Tensor,
+        source: torch.Tensor,
+        target: torch.Tensor,
+        shift: torch.Tensor,
+    ) -> Edges:
+        """Geometry of the edges r = x_target + shift − x_source, bohr."""
+        p = self.hyperparameters
+        vector = positions[target] + shift - positions[source]
+        length = vector.norm(dim=1, keepdim=True)
+        n = torch.arange(1, p.n_radial + 1, dtype=length.dtype, device=length.device)
+        scaled = math.pi * length / p.cutoff
+        cut = torch.where(length < p.cutoff, 0.5 * (1 + torch.cos(scaled)), 0.0)
+        frames = edge_frames(vector / length, max(ir.l for _, ir in p.features))
+        return Edges(source, target, torch.sin(n * scaled) / length * cut, frames)
+
+    def forward(self, numbers: torch.Tensor, edges: Edges) -> Features:
+        """Features of atoms with atomic ``numbers`` (n,) and of ``edges``."""
+        p = self.hyperparameters
+        own = self.pair_embedding(numbers, edges)
+        scalars = (self.species / math.sqrt(p.n_types))[numbers]
+        nodes = [
+            scalars[:, None]
+            if ir == o3.Irrep("0e")
+            else scalars.new_zeros(len(numbers), ir.dim, mul)
+            for mul, ir in p.features
+        ]
+        for layer, convolution in enumerate(self.convolutions):
+            nodes = convolution(nodes, own, edges)
+            if str(layer) in self.pairs:
+                own = self.pairs[str(layer)](nodes, own, edges)
+        return Features(nodes, own)
+
+
+def to_frames(source: list[torch.Tensor], target: list[torch.Tensor], edges: Edges) -> Blocks:
+    """Features of both atoms of every edge, channels side by side, in the edge's frame."""
+    result = []
+    for a, b in zip(source, target, strict=True):
+        both = torch.cat([a[edges.source], b[edges.target]], dim=2)
+        rotation = edges.frames.matrices[(both.shape[1] - 1) // 2]
+        result.append((rotation @ both).permute(1, 0, 2).contiguous())
+    return result
+
+
+def from_frames(blocks: Blocks, frames: EdgeFrames) -> list[torch.Tensor]:
+    """Features of edges in the common frame, (n_edges, 2l+1, mul) each."""
+    return [frames.matrices[(len(x) - 1) // 2].mT @ x.permute(1, 0, 2) for x in blocks]
