@@ -21,8 +21,9 @@ _TURN = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 _Z_TO_Y = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 _POLE = 0.8
 _FRAME_ORDER = [
-    [l + m for k in range(l + 1) for m in sorted({k, -k}, reverse=True)] for l in range(12)
-]  # noqa: E741
+    [momentum + m for k in range(momentum + 1) for m in sorted({k, -k}, reverse=True)]
+    for momentum in range(12)
+]
 """Rows m = 0, 1, −1, 2, −2, …: those that a product keeps together stand together."""
 
 
