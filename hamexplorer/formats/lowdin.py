@@ -40,14 +40,15 @@ from hamexplorer.hamiltonian import (
 
 __all__ = ["TARGET", "Orthogonalised", "is_orthogonal", "orthogonalised"]
 
-TARGET = 5e-4
+TARGET = 1e-3
 """eV; the mesh that is chosen by default grows until its error is below, or is too large."""
 _ORTHOGONAL = 1e-10
 _MAX_BYTES = 6e9
 _MAX_ELEMENTS = 4e6
 """Of orbital pairs times R, where the default mesh stops growing: text files of some 300 MB."""
 _GROWTH = 1.25
-_SAMPLES, _SMALL = 12, 400
+_SAMPLES = ((100, 60), (400, 20))  # up to so many orbitals, so many k-points
+_FEW_SAMPLES = 4
 _SINGULAR = 1e-10
 
 
@@ -58,26 +59,29 @@ class Orthogonalised:
     Attributes:
         hamiltonian: with S = 1; on the same sites, its orbitals are the nearest orthonormal ones.
         mesh: divisions; None where the orbitals were orthonormal before.
-        error: largest change of a band's energy between the mesh's points, full spin–orbit
-            strength, eV; 0 on the mesh's points.
+        error: largest change of a band's energy at ``n_samples`` points halfway between the
+            mesh's, full spin–orbit strength, eV; on the mesh's points there is none.
         error_occupied: the same among the lowest ``n_electrons`` bands.
+        n_samples: points at which it was measured.
     """
 
     hamiltonian: Hamiltonian
     mesh: tuple[int, int, int] | None
     error: float
     error_occupied: float
+    n_samples: int
 
     @property
     def note(self) -> str:
         """What was done, a sentence; "" if nothing."""
         if self.mesh is None:
             return ""
+        mesh = " × ".join(map(str, self.mesh))
         return (
-            f"The overlap was removed by Löwdin orthogonalisation on a "
-            f"{' × '.join(map(str, self.mesh))} mesh of k: energies are the same on its points and "
-            f"differ by up to {self.error * 1e3:.2g} meV between them "
-            f"({self.error_occupied * 1e3:.2g} meV in occupied bands)."
+            f"The overlap was removed by Löwdin orthogonalisation on a {mesh} mesh of k: energies "
+            f"are the same on its points and differ by up to {self.error * 1e3:.2g} meV between "
+            f"them ({self.error_occupied * 1e3:.2g} meV in occupied bands; {self.n_samples} points "
+            "tried)."
         )
 
 
@@ -100,7 +104,7 @@ def orthogonalised(h: Hamiltonian, mesh: tuple[int, int, int] | None = None) -> 
         HamiltonianError: S(k) is singular on the mesh.
     """
     if is_orthogonal(h):
-        return Orthogonalised(h, None, 0.0, 0.0)
+        return Orthogonalised(h, None, 0.0, 0.0, 0)
     if mesh is not None:
         return _measured(h, _on_mesh(h, _checked(mesh)), _checked(mesh))
     reach = np.abs(h.pairs.cell).max(axis=0)
@@ -243,7 +247,8 @@ def _rebuilt(
 
 def _measured(h: Hamiltonian, new: Hamiltonian, mesh: tuple[int, int, int]) -> Orthogonalised:
     """Compares energies at k-points between those of the mesh."""
-    k = _between(mesh, _SAMPLES if h.basis.n_orbitals <= _SMALL else 3)
+    n = h.basis.n_orbitals
+    k = _between(mesh, next((count for most, count in _SAMPLES if n <= most), _FEW_SAMPLES))
     difference = np.abs(_energies(new, k) - _energies(h, k)).max(axis=0)
     occupied = math.ceil(h.n_electrons)
     return Orthogonalised(
@@ -251,6 +256,7 @@ def _measured(h: Hamiltonian, new: Hamiltonian, mesh: tuple[int, int, int]) -> O
         mesh,
         float(difference.max()),
         float(difference[:occupied].max()) if occupied else 0.0,
+        len(k),
     )
 
 
