@@ -23,6 +23,8 @@ __all__ = ["BandErrors", "BandSource", "SolvedBands", "SplittingDifference", "co
 _SMEARING = 0.01  # eV
 _TO_MEV = 1e3
 _CHUNK_BYTES = 2e7
+_KEPT_BYTES = 5e8
+"""Reduced matrices kept by each of the four solvers of a comparison."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +79,10 @@ class BandSource:
         self._path = path
         self._mesh = KMesh(mesh, h.is_time_reversal_symmetric())
         bloch = BlochSum(h)
-        self._on_path = BandSolver(h, path.kpoints, bloch.device, bloch=bloch)
-        self._on_mesh = BandSolver(h, self._mesh.kpoints, bloch.device, bloch=bloch)
+        self._on_path, self._on_mesh = (
+            BandSolver(h, k, bloch.device, max_bytes=_KEPT_BYTES, bloch=bloch)
+            for k in (path.kpoints, self._mesh.kpoints)
+        )
         self.smallest_overlap = smallest_overlap(h, path.kpoints)
         """Smallest eigenvalue of S(k) on the path."""
 
