@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
+from rich.table import Table as RichTable
 
 from hamexplorer.cli.report import origin
 
 if TYPE_CHECKING:
     from hamexplorer.hamiltonian import Hamiltonian
-    from hamexplorer.properties.comparison import Comparison
+    from hamexplorer.properties.comparison import Comparison, Table
 
 __all__ = ["compare_data", "compare_table"]
 
@@ -56,14 +56,14 @@ def compare_data(first: Hamiltonian, second: Hamiltonian, result: Comparison) ->
     }
 
 
-def _rows(result: Comparison, table: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = result.to_dataframe(table).to_dict(orient="records")
-    return rows
+def _rows(result: Comparison, table: Table) -> list[dict[str, Any]]:
+    records = result.to_dataframe(table).to_dict(orient="records")
+    return [{str(name): value for name, value in row.items()} for row in records]
 
 
-def compare_table(data: Mapping[str, Any]) -> Table:
+def compare_table(data: Mapping[str, Any]) -> RichTable:
     """The main numbers: the errors, and both ones' gaps side by side."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = RichTable(box=None, padding=(0, 2, 0, 0))
     table.add_column(data["formula"], style="dim", no_wrap=True)
     for name in ("first", "second", "difference"):
         table.add_column(name, justify="right", overflow="fold")
