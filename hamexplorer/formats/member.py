@@ -189,5 +189,17 @@ class Member:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the content, unpacked, 64 hex digits."""
-        return hashlib.sha256(self.data().data).hexdigest()
+        """SHA-256 of the content, unpacked, 64 hex digits.
+
+        Raises:
+            FileFormatError, ResourceLimitError: as :meth:`data`.
+        """
+        if self.disk is None or self._packer is not None:
+            return hashlib.sha256(self.data().data).hexdigest()
+        try:
+            # read, not mapped: hashes are taken beside the reading and may outlast one that fails,
+            # and to touch a mapped file that was cut short meanwhile ends the process
+            with self.disk.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise FileFormatError(f"{self.name} cannot be read: {error}.") from error
