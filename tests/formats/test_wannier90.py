@@ -14,6 +14,7 @@ from damage import damaged_variants
 from pymatgen.core import Lattice, Structure
 from wannier_files import DATA, bands, hr, real_path, tb, text_of, their_bands, win, wsvec
 
+from hamexplorer.app.viewer.scene import crystal_scene
 from hamexplorer.errors import FileFormatError, HamexplorerError, SettingsError
 from hamexplorer.formats import Bundle, ReadOptions, bundle_of_bytes, read_bundle, read_hamiltonian
 from hamexplorer.formats.registry import recognised
@@ -445,7 +446,7 @@ def test_atoms_without_functions_are_left_out_and_named():
 
 
 def test_without_atoms_functions_are_sites_of_their_own(tmp_path):
-    """tb.dat alone: graphene; k-path and our file take sites X."""
+    """tb.dat alone: graphene; k-path, viewer and our file take sites X."""
     plain = models.graphene()
     lattice, sites = plain.structure.lattice.matrix, plain.structure.cart_coords
     matrices = {HOME: np.zeros((2, 2))}
@@ -461,6 +462,7 @@ def test_without_atoms_functions_are_sites_of_their_own(tmp_path):
     k = K * [1, 1, 0]
     np.testing.assert_allclose(bands(h, k), bands(plain, k), atol=1e-12)
     assert {"Γ", "M", "K"} <= {label for _, label in standard_path(h.structure).ticks}
+    assert "2 X in the cell" in crystal_scene(h.structure)["description"]
     save_hamiltonian(h, tmp_path / "x.h5")
     again = load_hamiltonian(tmp_path / "x.h5")
     assert again.basis == h.basis

@@ -59,10 +59,10 @@ class SpinBlock:
 
 
 def shares(raw: RealSpace, images: Images, row: Placement, column: Placement) -> SpinBlock:
-    """The elements ⟨0m|M|Rn⟩ with m of one spin and n of another (or the same)."""
+    """The elements ⟨0m|M|Rn⟩ with m of one spin and n of another (or the same); no zeros."""
     n = raw.n_functions
     m, k = images.index // n % n, images.index % n
-    chosen = (row.orbital[m] >= 0) & (column.orbital[k] >= 0)
+    chosen = (row.orbital[m] >= 0) & (column.orbital[k] >= 0) & _stored(raw)[images.index]
     m, k = m[chosen], k[chosen]
     return SpinBlock(
         images.index[chosen],
@@ -73,9 +73,18 @@ def shares(raw: RealSpace, images: Images, row: Placement, column: Placement) ->
     )
 
 
+def _stored(raw: RealSpace) -> NDArray[np.bool_]:
+    """Which elements are on-site levels or not zero, (n_r · n · n,): files list zeros, too."""
+    stored = raw.hamiltonian != 0
+    if raw.position is not None:
+        stored |= (raw.position != 0).any(axis=0)
+    stored[~raw.cells.any(axis=1)] |= np.eye(raw.n_functions, dtype=bool)
+    return stored.ravel()
+
+
 def common_pairs(blocks: Sequence[SpinBlock], basis: Basis) -> Pairs:
     """All pairs of sites in which a block has a share, both directions."""
-    reach = max(int(abs(block.cell).max()) for block in blocks)
+    reach = max(int(abs(block.cell).max(initial=0)) for block in blocks)
     codes = np.unique(np.concatenate([np.unique(_code(block, basis, reach)) for block in blocks]))
     rest, cell = codes, np.empty((len(codes), 3), dtype=np.int64)
     width = 2 * reach + 1
