@@ -6,9 +6,11 @@ import resource
 import struct
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import models
 import numpy as np
 import pytest
 from damage import damaged_variants
@@ -229,6 +231,32 @@ def test_hsx_of_siesta_4_with_the_crystal_beside_it(kind, tmp_path):
     assert eigenvalues(back, k) == pytest.approx(expected, abs=2e-4)
 
 
+def molecule(kind: str) -> Hamiltonian:
+    """A random case without its blocks in other cells."""
+    h = random_case(kind)
+    pairs, kept = h.pairs.subset(~h.pairs.cell.any(axis=1))
+    parts = {
+        name: None if (flat := getattr(h, name)) is None else flat[..., kept]
+        for name in ("overlap", "scalar", "exchange", "spin_orbit", "time_odd")
+    }
+    return replace(h, pairs=pairs, **parts)
+
+
+def test_files_for_the_gamma_point_alone(tmp_path):
+    h = molecule("spin-orbit")
+    beside = {"run.XV": xv(h, [42, 16]), "run.ORB_INDX": orb_indx(h, ["Mo", "S"])}
+    old = opened({"run.HSX": old_hsx(h, gamma=True), **beside})
+    assert component_difference(h, old) < 3e-5
+    sisl.get_sile(tmp_path / "run.TSHS", "w").write_hamiltonian(to_sisl(h))
+    parts = records((tmp_path / "run.TSHS").read_bytes())
+    parts[4] = np.array([1, 1, 0], INTEGER).tobytes()  # Γ: then no cells stand at the end
+    new = opened({"run.TSHS": fortran(parts[:-1]), **beside}, ReadOptions(n_electrons=7))
+    assert component_difference(h, new) < 1e-11
+    parts[4] = np.array([0, 0, 1], INTEGER).tobytes()
+    with pytest.raises(FileFormatError, match="overlap alone"):
+        opened({"run.TSHS": fortran(parts), **beside})
+
+
 def test_hsx_of_siesta_4_asks_for_the_crystal_and_checks_it():
     h = random_case("spinless")
     data = old_hsx(h)
@@ -304,8 +332,6 @@ def test_options_that_do_not_fit(written):
 
 
 def test_wrong_sign_of_spin_orbit_is_said(tmp_path):
-    import models
-
     good = to_sisl(models.p_atom(0.6))
     for matrix, warned in ((good, False), (good.transpose(spin=False), True)):
         path = tmp_path / f"run{warned}.HSX"

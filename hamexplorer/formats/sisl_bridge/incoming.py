@@ -80,7 +80,7 @@ def from_sisl(
     else:
         flat = hermitian(pairs, basis, "S", scatter(overlap))
     occupations = np.array([float(np.sum(atom.q0)) for atom in matrix.geometry.atoms])
-    counted = float(occupations.sum()) if (occupations > 0).all() else None
+    counted = round(float(occupations.sum()), 9) if (occupations > 0).all() else None
     h = Hamiltonian(
         structure=structure,
         basis=basis,
