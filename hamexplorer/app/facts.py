@@ -90,15 +90,17 @@ class FileFacts:
         self.about.say(_ABOUT)
         if h is not None and correctable:
             origin = h.provenance.results["n_electrons_from"]
-            self.about.say(_SENTENCES.get(origin, "{n:g} electrons.").format(n=h.n_electrons))
+            n = f"{h.n_electrons:g} electrons"
+            known = _SENTENCES.get(origin)
+            self.about.say(known.format(n=n) if known else f"{n}, by {origin}.")
             if origin == "half filling":
                 self.view.active = [0]
 
 
 _SENTENCES = {
-    "half filling": "The file does not tell its electrons: {n:g}, half of all states, are assumed.",
-    "Fermi energy": "{n:g} electrons, counted up to the Fermi energy.",
-    "user": "{n:g} electrons, as you said.",
+    "half filling": "The file does not tell: {n}, half of all states, are assumed.",
+    "Fermi energy": "{n}, counted up to the Fermi energy.",
+    "user": "{n}, as you said.",
 }
 
 

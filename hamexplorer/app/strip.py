@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -102,7 +104,7 @@ def details(record: Provenance) -> str:
     ):
         rows = [
             (name, str(value)[:160])
-            for name, value in mapping.items()
+            for name, value in _flat(mapping)
             if value is not None and not (isinstance(value, list) and len(value) > _LONG)
         ]
         if rows:
@@ -111,3 +113,12 @@ def details(record: Provenance) -> str:
         items = "".join(f"<li>{html.escape(text)}</li>" for text in record.citations)
         parts.append(heading("To cite") + f"<ul>{items}</ul>")
     return "".join(parts)
+
+
+def _flat(mapping: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Items; those of a mapping inside under both names (``files: wse2.scfout``)."""
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}: {inner}", part) for inner, part in value.items())
+        else:
+            yield name, value
