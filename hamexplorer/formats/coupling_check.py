@@ -1,8 +1,8 @@
 """Whether the spin–orbit part of a file has nature's sign.
 
 A wrong convention of ↑↓ or of conjugation leaves a Hermitian matrix with plausible bands, but
-inverted multiplets: its Λ has the other sign. On site, within a shell, it is Λ_a = −(i/2) ξ L_a with ξ > 0 (ξ(r) of a nucleus
-is positive), so that the sign shows.
+inverted multiplets: its Λ has the other sign. On site, within a shell, it is Λ_a = −(i/2) ξ L_a
+with ξ > 0 (ξ(r) of a nucleus is positive), so that the sign shows.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_from_sisl_gives_every_component_back(kind):
     assert component_difference(h, back) < 1e-12
     assert back.basis == h.basis
     assert back.n_electrons == 7
-    assert not back.provenance.warnings
+    assert not [w for w in back.provenance.warnings if "wrong sign" not in w]  # Λ is random
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -164,6 +164,7 @@ def test_spin_orbit_of_a_p_shell_written_in_sisls_own_orbitals():
     assert coupling_doubt(h) is None
     turned = from_sisl(matrix.transpose(spin=False, conjugate=False), n_electrons=3)
     assert "wrong sign" in coupling_doubt(turned)
+    assert coupling_doubt(turned) in turned.provenance.warnings
 
 
 def graphene_of_plain_orbitals(orbital) -> sisl.Hamiltonian:
