@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from e3nn import o3
 from torch import nn
 
-from hamexplorer.model.paths import FilterPaths
+from hamexplorer.model.layers import BlockLinear
+from hamexplorer.model.paths import FilterPaths, RowSource
 
-__all__ = ["SILU", "EdgeFilter", "RadialNetwork", "filter_edges"]
+__all__ = ["SILU", "Blocks", "EdgeFilter", "Prepared", "RadialNetwork", "filter_edges"]
 
 SILU = 1.6791767923989418
 """Factor that gives silu of a normal variable the second moment 1."""
 
 Blocks = list[torch.Tensor]
-"""Features of edges in their frames: (2l + 1, n_edges, mul) per irrep, rows m = 0, 1, −1, 2, …"""
+"""Features of edges in their frames: (mul, 2l + 1, n_edges) per irrep, rows m = 0, 1, −1, 2, …
+
+Edges stand last, so that the rows +m and −m of all channels are one matrix (mul, 2 n_edges).
+"""
 
 
 class RadialNetwork(nn.Module):
@@ -45,8 +50,31 @@ class RadialNetwork(nn.Module):
         return weight / math.sqrt(len(weight))
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A filter's weights as the matrices that the frame needs.
+
+    Attributes:
+        paths: which they belong to.
+        radial: the network of the scales.
+        last: its last layer in our order of channels, (n_channels, width).
+        mixing: W by m and source, couplings included, (channels, mul_in).
+        mixers: V by output block, (mul_out, channels).
+    """
+
+    paths: FilterPaths
+    radial: RadialNetwork
+    last: torch.Tensor
+    mixing: Sequence[Sequence[torch.Tensor]]
+    mixers: Sequence[torch.Tensor]
+
+    def scales(self, radial: torch.Tensor) -> torch.Tensor:
+        """Scales s, (n_channels, n_edges), of radial functions (n_edges, n_radial)."""
+        return self.last @ self.radial.hidden(radial).mT
+
+
 class EdgeFilter(nn.Module):
-    """Weights of one filter and the matrices they become in the frame.
+    """Weights of one filter.
 
     Args:
         irreps_in: of the features that are multiplied.
@@ -54,6 +82,8 @@ class EdgeFilter(nn.Module):
         irreps_out: of the result.
         radial: widths of the radial network but for the last.
     """
+
+    channel_order: torch.Tensor
 
     def __init__(
         self,
@@ -76,90 +106,97 @@ class EdgeFilter(nn.Module):
         self.register_buffer("channel_order", order, persistent=False)
         self._index: dict[tuple[int, int, bool], tuple[torch.Tensor, torch.Tensor]] = {}
 
-    @property
-    def max_m(self) -> int:
-        """Largest |m| that any path keeps."""
-        return min(
-            max(ir.l for _, ir in self.paths.irreps_in),
-            max(ir.l for _, ir in self.paths.irreps_out),
+    def prepared(self, after: BlockLinear | None = None) -> Prepared:
+        """The matrices. A linear map that follows, ``after``, is multiplied into V."""
+        paths = self.paths
+        mixing = [
+            [self._mixing(m, source) for source in rows.sources]
+            for m, rows in enumerate(paths.rows)
+        ]
+        last = after.matrices() if after is not None else None
+        mixers = []
+        for o, ((first, end), mixer) in enumerate(
+            zip(paths.out_channels, self.mixers, strict=True)
+        ):
+            # the published rows of a block are its channels in the published order
+            order = self.channel_order[first:end].argsort().argsort()
+            v = mixer[order] / math.sqrt(max(end - first, 1))
+            mixers.append((v @ last[o] if last is not None else v).mT)
+        return Prepared(
+            paths, self.radial, self.radial.last[:, self.channel_order].mT, mixing, mixers
         )
 
-    def scales(self, radial: torch.Tensor) -> torch.Tensor:
-        """S of every channel in our order, (n_edges, n_channels)."""
-        return self.radial.hidden(radial) @ self.radial.last[:, self.channel_order]
-
-    def mixing(self, m: int, block: int, odd: bool) -> torch.Tensor:
-        """W of all paths from one input block and parity at m, couplings included."""
-        key = (m, block, odd)
-        if key not in self._index:
-            index, factor = self.paths.mixing(m, block, odd)
-            self._index[key] = torch.from_numpy(index), torch.from_numpy(factor)
-        index, factor = self._index[key]
+    def _mixing(self, m: int, source: RowSource) -> torch.Tensor:
+        key = (m, source.block, source.odd)
         device, dtype = self.product.device, self.product.dtype
-        return self.product[index.to(device)] * factor.to(device, dtype)
+        found = self._index.get(key)
+        if found is None or found[0].device != device or found[1].dtype != dtype:
+            index, factor = source.mixing(m)
+            found = (
+                torch.from_numpy(index).to(device),
+                torch.from_numpy(factor[:, None]).to(device, dtype),
+            )
+            self._index[key] = found
+        return self.product[found[0]] * found[1]
 
-    def mixers_in_order(self) -> list[torch.Tensor]:
-        """V of each output block with its rows in our order, normalised, (channels, mul_o)."""
-        result = []
-        for (first, last), mixer in zip(self.paths.out_channels, self.mixers, strict=True):
-            # the published rows of a block are its channels in the published order
-            order = self.channel_order[first:last].argsort().argsort()
-            result.append(mixer[order] / math.sqrt(max(last - first, 1)))
-        return result
 
-
-def filter_edges(
-    filters: Sequence[tuple[EdgeFilter, Blocks, torch.Tensor, list[torch.Tensor]]],
-) -> Blocks:
+def filter_edges(parts: Sequence[tuple[Prepared, Blocks]], radial: torch.Tensor) -> Blocks:
     """Sum of several filters' results, each mixed by its own V.
 
-    ``filters``: the filter, its input blocks, its scales (n_edges, n_channels), and V of every
-    output block, (channels, mul); all have the same ``irreps_out``. Returns its blocks.
+    ``parts``: each filter with its input blocks; all have the same ``irreps_out``. ``radial``
+    (n_edges, n_radial) are the edges' radial functions. Returns blocks of ``irreps_out``.
     """
-    irreps_out = filters[0][0].paths.irreps_out
-    n_edges = filters[0][2].shape[0]
+    irreps_out = parts[0][0].paths.irreps_out
+    scales = [prepared.scales(radial) for prepared, _ in parts]
+    n_edges = len(radial)
     rows: list[list[torch.Tensor]] = [[] for _ in irreps_out]
-    for m in range(max(f.max_m for f, *_ in filters) + 1):
-        pieces = [_products(f, x, m) for f, x, *_ in filters]
+    for m in range(max(ir.l for _, ir in irreps_out) + 1):
+        products = [_products(prepared, x, m) for prepared, x in parts]
         for o, (mul, ir) in enumerate(irreps_out):
             if ir.l < m:
                 continue
-            parts, mixers = [], []
-            for (f, _, scales, v), found in zip(filters, pieces, strict=True):
-                first, last = f.paths.channels_at(m, o)
-                if first == last:
+            total = None
+            for (prepared, _), s, found in zip(parts, scales, products, strict=True):
+                if not found[o]:
                     continue
-                channels = torch.cat(found[o], dim=1).reshape(-1, n_edges, last - first)
-                parts.append((channels * scales[:, first:last]).flatten(0, 1))
-                start = f.paths.out_channels[o][0]
-                mixers.append(v[o][first - start : last - start])
-            shape = (1 if m == 0 else 2, n_edges, mul)
-            if not parts:
-                rows[o].append(filters[0][2].new_zeros(shape))
-                continue
-            total = sum(p @ v for p, v in zip(parts, mixers, strict=True))
-            rows[o].append(total.reshape(shape))
-    for o, (mul, ir) in enumerate(irreps_out):
-        missing = 2 * ir.l + 1 - sum(len(r) for r in rows[o])
-        if missing:
-            rows[o].append(filters[0][2].new_zeros(missing, n_edges, mul))
-    return [torch.cat(r) for r in rows]
+                first, last = prepared.paths.rows[m].spans[o]
+                start = prepared.paths.out_channels[o][0]
+                v = prepared.mixers[o][:, first - start : last - start]
+                z = _scaled(found[o], s[first:last])
+                total = v @ z if total is None else torch.addmm(total, v, z)
+            shape = (mul, 1 if m == 0 else 2, n_edges)
+            rows[o].append(radial.new_zeros(shape) if total is None else total.view(shape))
+    return [torch.cat(r, dim=1) for r in rows]
 
 
-def _products(f: EdgeFilter, x: Blocks, m: int) -> list[list[torch.Tensor]]:
-    """W x by output block: pieces (n_rows · n_edges, channels) in our order of channels."""
-    result: list[list[tuple[tuple[int, int], torch.Tensor]]] = [[] for _ in f.paths.irreps_out]
-    for block, odd in f.paths.sources(m):
-        rows = x[block][:1] if m == 0 else x[block][2 * m - 1 : 2 * m + 1]
-        if odd:
-            rows = torch.stack([rows[1], -rows[0]])
-        mixed = rows.flatten(0, 1) @ f.mixing(m, block, odd)
+def _products(f: Prepared, x: Blocks, m: int) -> list[list[torch.Tensor]]:
+    """W x by output block: pieces (channels, n_rows · n_edges) in our order of channels."""
+    result: list[list[torch.Tensor]] = [[] for _ in f.paths.irreps_out]
+    for source, w in zip(f.paths.rows[m].sources, f.mixing[m], strict=True):
+        rows = x[source.block]
+        rows = rows[:, :1] if m == 0 else rows[:, 2 * m - 1 : 2 * m + 1]
+        if source.odd:
+            rows = torch.stack([rows[:, 1], -rows[:, 0]], dim=1)
+        mixed = w @ rows.flatten(1)
         start = 0
-        for p in f.paths.columns(m, block, odd):
-            result[p.out].append(((p.weight, 0), mixed[:, start : start + p.mul_out]))
-            start += p.mul_out
-    order = {p.weight: k for k, p in enumerate(f.paths.paths)}
-    return [
-        [piece for _, piece in sorted(found, key=lambda entry: order[entry[0][0]])]
-        for found in result
-    ]
+        for o, count in source.shares:
+            result[o].append(mixed[start : start + count])
+            start += count
+    return result
+
+
+def _scaled(pieces: list[torch.Tensor], scales: torch.Tensor) -> torch.Tensor:
+    """All pieces under each other, the rows of both signs of m times ``scales`` (channels, E)."""
+    channels, n_edges = scales.shape
+    width = pieces[0].shape[1] // n_edges
+    if torch.is_grad_enabled():
+        z = torch.cat(pieces).view(channels, width, n_edges)
+        return (z * scales[:, None]).view(channels, -1)
+    # the same in one pass over memory
+    z = scales.new_empty(channels, width, n_edges)
+    start = 0
+    for piece in pieces:
+        end = start + len(piece)
+        torch.mul(piece.view(-1, width, n_edges), scales[start:end, None], out=z[start:end])
+        start = end
+    return z.view(channels, -1)

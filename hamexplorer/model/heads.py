@@ -71,9 +71,9 @@ class BlockHead(nn.Module):
             rows.append(block.reshape(ir.dim * mul, n * n))
         return torch.from_numpy(np.concatenate(rows)).to(torch.get_default_dtype())
 
-    def coupled_channels(self, x: list[torch.Tensor]) -> list[torch.Tensor]:
-        """y_L by block, shaped as the features are."""
-        y: list[torch.Tensor] = self.linear(self.residual(x))
+    def coupled_channels(self, x: list[torch.Tensor], channels: int) -> list[torch.Tensor]:
+        """y_L by block, shaped as the features are; ``channels`` is their axis of mul."""
+        y: list[torch.Tensor] = self.linear(self.residual(x, channels), channels)
         return y
 
     def blocks(self, y: list[torch.Tensor]) -> torch.Tensor:
@@ -97,9 +97,10 @@ class ScalarHead(nn.Module):
         mean = torch.from_numpy(member / sizes @ member.T).to(torch.get_default_dtype())
         self.register_buffer("mean", mean, persistent=False)
 
-    def forward(self, x: list[torch.Tensor], axis: int) -> torch.Tensor:
-        """ξ of features ``x``; ``axis`` is that of a block's 2l + 1."""
-        scalars = self.linear(self.residual(x))[0].squeeze(axis)
+    def forward(self, x: list[torch.Tensor], channels: int) -> torch.Tensor:
+        """ξ of features ``x``; ``channels`` is their axis of mul."""
+        scalars = self.linear(self.residual(x, channels), channels)[0].squeeze(1)
+        scalars = scalars.mT if channels == 0 else scalars
         n = len(self.mean)
         mean = self.mean.to(scalars.dtype)
-        return mean @ scalars.view(-1, n, n) @ mean
+        return mean @ scalars.reshape(-1, n, n) @ mean

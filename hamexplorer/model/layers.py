@@ -1,7 +1,7 @@
 """Equivariant linear maps and gated residuals on features held by irreps block.
 
-A block is a tensor (..., mul): whatever stands before is carried along, so that the same layer
-serves nodes, (n, 2l + 1, mul), and edges in their frames, (2l + 1, n, mul).
+Nodes have blocks (n, 2l + 1, mul), edges in their frames (mul, 2l + 1, n): ``channels`` is the axis
+of mul, −1 or 0.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class BlockLinear(nn.Module):
             start += a * b
         return result
 
-    def forward(self, x: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, x: list[torch.Tensor], channels: int) -> list[torch.Tensor]:
         """Blocks of ``irreps_out``; those without a source are zero."""
         w = self.matrices()
         source = {o: i for i, o, *_ in self._pairs}
-        return [
-            x[source[o]] @ w[o] if o in source else _zero(x, self.irreps_in, mul, ir)
-            for o, (mul, ir) in enumerate(self.irreps_out)
-        ]
-
-
-def _zero(x: list[torch.Tensor], irreps: o3.Irreps, mul: int, ir: o3.Irrep) -> torch.Tensor:
-    """A zero block shaped as the others are (nodes or edges)."""
-    shape = list(x[0].shape[:-1])
-    place = shape.index(2 * irreps[0].ir.l + 1)
-    shape[place] = ir.dim
-    return x[0].new_zeros(*shape, mul)
+        result = []
+        for o, (mul, ir) in enumerate(self.irreps_out):
+            if o not in source:
+                n = x[0].shape[-1 if channels == 0 else 0]
+                shape = (mul, ir.dim, n) if channels == 0 else (n, ir.dim, mul)
+                result.append(x[0].new_zeros(shape))
+            elif channels == 0:
+                block = x[source[o]]
+                result.append((w[o].mT @ block.flatten(1)).view(mul, *block.shape[1:]))
+            else:
+                result.append(x[source[o]] @ w[o])
+        return result
 
 
 class GatedResidual(nn.Module):
@@ -76,19 +76,19 @@ class GatedResidual(nn.Module):
         self.first = BlockLinear(self.irreps, o3.Irreps(inner))
         self.second = BlockLinear(self.irreps, self.irreps)
 
-    def forward(self, x: list[torch.Tensor]) -> list[torch.Tensor]:
+    def forward(self, x: list[torch.Tensor], channels: int) -> list[torch.Tensor]:
         """Blocks of the same irreps."""
-        inner = self.first(x)
+        inner = self.first(x, channels)
         even = next(k for k, (_, ir) in enumerate(self.irreps) if ir == o3.Irrep("0e"))
         activated = _SSP * (nn.functional.softplus(inner[even]) - math.log(2))
         start = self.irreps[even].mul
         acted = []
         for k, (mul, ir) in enumerate(self.irreps):
             if k == even:
-                acted.append(activated[..., :mul])
+                acted.append(activated.narrow(channels, 0, mul))
             elif ir.l == 0:
                 acted.append(_TANH * torch.tanh(inner[k]))
             else:
-                acted.append(inner[k] * activated[..., start : start + mul])
+                acted.append(inner[k] * activated.narrow(channels, start, mul))
                 start += mul
-        return [a + b for a, b in zip(x, self.second(acted), strict=True)]
+        return [a + b for a, b in zip(x, self.second(acted, channels), strict=True)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from e3nn import o3
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from hamexplorer.model.filters import Blocks, EdgeFilter, filter_edges
 from hamexplorer.model.frame import EdgeFrames, edge_frames
@@ -15,6 +18,10 @@ from hamexplorer.model.hyperparameters import Hyperparameters
 from hamexplorer.model.layers import BlockLinear, GatedResidual
 
 __all__ = ["Backbone", "Edges", "Features"]
+
+
+CHUNK = 1024
+"""Edges whose messages are computed at once: memory stays flat, matrices are large enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +37,25 @@ class Edges:
     radial: torch.Tensor
     frames: EdgeFrames
 
+    def __getitem__(self, chosen: slice) -> Edges:
+        """Some of the edges."""
+        return Edges(
+            self.source[chosen], self.target[chosen], self.radial[chosen], self.frames[chosen]
+        )
+
+    @property
+    def chunks(self) -> list[slice]:
+        """Slices of about :data:`CHUNK` edges; one that is empty if there are no edges."""
+        n = len(self.source)
+        count = max(1, math.ceil(n / CHUNK))
+        ends = [round(k * n / count) for k in range(count + 1)]
+        return [slice(a, b) for a, b in pairwise(ends)]
+
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """What the heads start from: ``nodes`` (n, 2l+1, mul) and, in the edges' frames, ``edges``
-    (2l+1, n_edges, mul), one per irrep.
+    (mul, 2l+1, n_edges), one per irrep.
     """
 
     nodes: list[torch.Tensor]
@@ -52,15 +73,28 @@ class Message(nn.Module):
         self.node_out = BlockLinear(p.features, p.features)
         self.edge_out = BlockLinear(p.features, p.features)
 
-    def forward(self, pairs: Blocks, own: Blocks, radial: torch.Tensor) -> Blocks:
-        """``pairs``: both atoms' features in the frame; ``own``: the edge's; in the frame, too."""
-        parts = []
-        for f, x, out in ((self.node, pairs, self.node_out), (self.edge, own, self.edge_out)):
-            # the linear map that follows V is the same for all edges: V and it are one matrix
-            last = out.matrices()
-            mixers = [v @ last[o] for o, v in enumerate(f.mixers_in_order())]
-            parts.append((f, x, f.scales(radial), mixers))
-        return filter_edges(parts)
+    def forward(
+        self, source: list[torch.Tensor], target: list[torch.Tensor], own: Blocks, edges: Edges
+    ) -> Iterator[tuple[slice, Blocks]]:
+        """Messages chunk by chunk, in the edges' frames.
+
+        ``source`` and ``target`` are features of the atoms at both ends, ``own`` of the edges.
+        """
+        # the linear map that follows V is the same for all edges: V and it are one matrix
+        node, edge = self.node.prepared(self.node_out), self.edge.prepared(self.edge_out)
+
+        def told(chunk: slice) -> Blocks:
+            some = edges[chunk]
+            pairs = to_frames(source, target, some)
+            return filter_edges([(node, pairs), (edge, [x[..., chunk] for x in own])], some.radial)
+
+        chunks = edges.chunks
+        for chunk in chunks:
+            if torch.is_grad_enabled() and len(chunks) > 1:
+                # kept are the features alone; a chunk's products are made anew going backwards
+                yield chunk, checkpoint(told, chunk, use_reentrant=False)
+            else:
+                yield chunk, told(chunk)
 
 
 class Convolution(nn.Module):
@@ -73,13 +107,13 @@ class Convolution(nn.Module):
         self.skip = BlockLinear(p.features, p.features)
 
     def forward(self, nodes: list[torch.Tensor], own: Blocks, edges: Edges) -> list[torch.Tensor]:
-        pairs = to_frames(nodes, nodes, edges)
-        told = from_frames(self.message(pairs, own, edges.radial), edges.frames)
-        total = [
-            torch.zeros_like(x).index_add(0, edges.target, t)
-            for x, t in zip(nodes, told, strict=True)
-        ]
-        return [a + b for a, b in zip(self.residual(total), self.skip(nodes), strict=True)]
+        """New features of the atoms."""
+        total = [torch.zeros_like(x) for x in nodes]
+        for chunk, told in self.message(nodes, nodes, own, edges):
+            some = edges[chunk]
+            turned = from_frames(told, some.frames)
+            total = [a.index_add(0, some.target, t) for a, t in zip(total, turned, strict=True)]
+        return [a + b for a, b in zip(self.residual(total, -1), self.skip(nodes, -1), strict=True)]
 
 
 class PairInteraction(nn.Module):
@@ -93,9 +127,12 @@ class PairInteraction(nn.Module):
         self.skip = BlockLinear(p.features, p.features)
 
     def forward(self, nodes: list[torch.Tensor], own: Blocks, edges: Edges) -> Blocks:
-        pairs = to_frames(self.source(nodes), self.target(nodes), edges)
-        told = self.message(pairs, own, edges.radial)
-        return [a + b for a, b in zip(told, self.skip(own), strict=True)]
+        """New features of the edges."""
+        ends = self.source(nodes, -1), self.target(nodes, -1)
+        told = [blocks for _, blocks in self.message(*ends, own, edges)]
+        return [
+            torch.cat(parts, dim=2) + b for *parts, b in zip(*told, self.skip(own, 0), strict=True)
+        ]
 
 
 class PairEmbedding(nn.Module):
@@ -111,8 +148,7 @@ class PairEmbedding(nn.Module):
     def forward(self, numbers: torch.Tensor, edges: Edges) -> Blocks:
         scale = 1 / math.sqrt(len(self.source))
         up = self.source[numbers][edges.source] + self.target[numbers][edges.target]
-        parts = (self.filter, [scale * up[None]], self.filter.scales(edges.radial))
-        return filter_edges([(*parts, self.filter.mixers_in_order())])
+        return filter_edges([(self.filter.prepared(), [scale * up.mT[:, None]])], edges.radial)
 
 
 class Backbone(nn.Module):
@@ -174,10 +210,12 @@ def to_frames(source: list[torch.Tensor], target: list[torch.Tensor], edges: Edg
     for a, b in zip(source, target, strict=True):
         both = torch.cat([a[edges.source], b[edges.target]], dim=2)
         rotation = edges.frames.matrices[(both.shape[1] - 1) // 2]
-        result.append((rotation @ both).permute(1, 0, 2).contiguous())
+        result.append((rotation @ both).permute(2, 1, 0).contiguous())
     return result
 
 
 def from_frames(blocks: Blocks, frames: EdgeFrames) -> list[torch.Tensor]:
     """Features of edges in the common frame, (n_edges, 2l+1, mul) each."""
-    return [frames.matrices[(len(x) - 1) // 2].mT @ x.permute(1, 0, 2) for x in blocks]
+    return [
+        frames.matrices[(x.shape[1] - 1) // 2].mT @ x.permute(2, 1, 0).contiguous() for x in blocks
+    ]

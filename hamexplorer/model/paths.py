@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import SettingsError
 
-__all__ = ["FilterPaths", "Path", "w3j"]
+__all__ = ["FilterPaths", "Path", "RowSource", "Rows", "w3j"]
 
 
 @dataclass(frozen=True)
@@ -131,51 +131,65 @@ class FilterPaths:
         ends = np.cumsum(counts).tolist()
         return tuple(zip([0, *ends[:-1]], ends, strict=True))
 
-    def at(self, m: int, out: int) -> tuple[Path, ...]:
-        """Paths to an output block that exist at m, in our order."""
-        return tuple(
-            p for p in self.paths if p.out == out and p.l_in >= m and not (m == 0 and p.odd)
-        )
+    @cached_property
+    def rows(self) -> tuple[Rows, ...]:
+        """What there is at m = 0, 1, …, as far as any output block reaches."""
+        return tuple(self._rows(m) for m in range(max(ir.l for _, ir in self.irreps_out) + 1))
 
-    def channels_at(self, m: int, out: int) -> tuple[int, int]:
-        """First and last + 1 of our channels of :meth:`at`."""
-        start, wanted = 0, set(self.at(m, out))
-        first = None
+    def _rows(self, m: int) -> Rows:
+        there = [p for p in self.paths if min(p.l_in, p.l_out) >= m and not (m == 0 and p.odd)]
+        # our order of channels within every output block
+        l_in = [ir.l for _, ir in self.irreps_in]
+        kinds = sorted(
+            {(p.block, p.odd) for p in there},
+            key=lambda s: (not s[1], l_in[s[0]] if s[1] else -l_in[s[0]], s[0]),
+        )
+        sources = []
+        for block, odd in kinds:
+            own = tuple(p for p in there if (p.block, p.odd) == (block, odd))
+            counts: dict[int, int] = {}
+            for p in own:
+                counts[p.out] = counts.get(p.out, 0) + p.mul_out
+            sources.append(RowSource(block, odd, own, tuple(counts.items())))
+        spans, start = [(0, 0)] * len(self.irreps_out), 0
+        exist = set(there)
         for p in self.paths:
-            if p in wanted and first is None:
-                first = start
+            if p in exist:
+                first, last = spans[p.out]
+                spans[p.out] = (first if last else start, start + p.mul_out)
             start += p.mul_out
-            if p in wanted:
-                last = start
-        return (0, 0) if first is None else (first, last)
+        return Rows(tuple(sources), tuple(spans))
 
-    def sources(self, m: int) -> tuple[tuple[int, bool], ...]:
-        """Input blocks and parities (odd) that have paths at m."""
-        return tuple(
-            dict.fromkeys(
-                (p.block, p.odd)
-                for p in self.paths
-                if p.l_in >= m <= p.l_out and not (m == 0 and p.odd)
-            )
-        )
 
-    def columns(self, m: int, block: int, odd: bool) -> tuple[Path, ...]:
-        """Paths from one input block and parity at m, in our order."""
-        return tuple(
-            p for p in self.paths
-            if p.block == block and p.odd == odd and p.l_in >= m and p.l_out >= m
-        )  # fmt: skip
+@dataclass(frozen=True)
+class RowSource:
+    """Paths from one input block and parity that exist at some m, by output block; ``shares`` are
+    the output blocks and the number of channels for each.
+    """
 
-    def mixing(
-        self, m: int, block: int, odd: bool
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Places of W of :meth:`columns` in the flat weights, (mul_i, n), and its factor, (n,)."""
+    block: int
+    odd: bool
+    paths: tuple[Path, ...]
+    shares: tuple[tuple[int, int], ...]
+
+    def mixing(self, m: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Places of W in the flat weights, (channels, mul_in), and its factors, (channels,)."""
         index, factor = [], []
-        for p in self.columns(m, block, odd):
+        for p in self.paths:
             place = p.weight + np.arange(p.mul_in * p.mul_out).reshape(p.mul_in, p.mul_out)
-            index.append(place)
+            index.append(place.T)
             factor.append(np.full(p.mul_out, p.coefficient(m)))
-        return np.concatenate(index, axis=1), np.concatenate(factor)
+        return np.concatenate(index), np.concatenate(factor)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a product does at one m: its sources, and for every output block the first and last + 1
+    of our channels that exist.
+    """
+
+    sources: tuple[RowSource, ...]
+    spans: tuple[tuple[int, int], ...]
 
 
 @lru_cache(maxsize=4096)

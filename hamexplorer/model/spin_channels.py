@@ -44,11 +44,11 @@ class Channel(nn.Module):
         """Blocks as the heads give them, neither symmetrised nor masked."""
         features = self.backbone(numbers, edges)
         if isinstance(self.onsite, BlockHead) and isinstance(self.offsite, BlockHead):
-            on = self.onsite.coupled_channels(features.nodes)
-            off = self.offsite.coupled_channels(features.edges)
+            on = self.onsite.coupled_channels(features.nodes, -1)
+            off = self.offsite.coupled_channels(features.edges, 0)
             turned = from_frames(off, edges.frames)
             return MatrixBlocks(self.onsite.blocks(on), self.offsite.blocks(turned))
-        return MatrixBlocks(self.onsite(features.nodes, 1), self.offsite(features.edges, 0))
+        return MatrixBlocks(self.onsite(features.nodes, -1), self.offsite(features.edges, 0))
 
 
 def symmetrised(blocks: MatrixBlocks, inverse: torch.Tensor) -> MatrixBlocks:
