@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from e3nn import o3
 
 from hamexplorer.errors import SettingsError
+from hamexplorer.hamiltonian.basis import MAX_L
 
 __all__ = ["Hyperparameters"]
+
+_MAX_DIM, _MAX_HIDDEN = 20_000, 10
+"""Far beyond any network of this kind: what a damaged file asks for is refused before it is made.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,17 @@ class Hyperparameters:
             raise SettingsError(f"Features need even scalars (0e), not {self.features} alone.")
         if not 0 < self.cutoff < 1e3:
             raise SettingsError(f"The cutoff must be a length in bohr, not {self.cutoff}.")
+        for name, irreps in (("features", self.features), ("harmonics", self.harmonics)):
+            if not 0 < irreps.dim <= _MAX_DIM or irreps.lmax > MAX_L:
+                raise SettingsError(
+                    f"The {name} must have 1 … {_MAX_DIM} components of l up to {MAX_L}, not "
+                    f"{irreps.dim} up to {irreps.lmax}."
+                )
+        hidden = self.radial_hidden
+        if len(hidden) > _MAX_HIDDEN or not all(0 < n <= 1000 for n in hidden):
+            raise SettingsError(
+                f"radial_hidden must be up to {_MAX_HIDDEN} widths of 1 … 1000, not {hidden}."
+            )
         for name in ("n_layers", "n_radial", "n_types"):
             if not 0 < getattr(self, name) <= 1000:
                 raise SettingsError(f"{name} must be 1 … 1000, not {getattr(self, name)}.")

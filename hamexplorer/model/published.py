@@ -1,27 +1,31 @@
 """Weights under the published network's names, taken into ours.
 
 The names are facts of its checkpoints (docs/model.md). Buffers that follow from the sizes (coupling
-coefficients, masks, radial frequencies) are passed over.
+coefficients, masks) are passed over; the radial functions' frequencies and cutoff, which do not,
+are compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
 
 from hamexplorer.errors import FileFormatError
 from hamexplorer.model.filters import EdgeFilter
-from hamexplorer.model.heads import BlockHead
-from hamexplorer.model.network import Backbone, Message
+from hamexplorer.model.heads import BlockHead, ScalarHead
+from hamexplorer.model.hyperparameters import Hyperparameters
+from hamexplorer.model.layers import BlockLinear, GatedResidual
+from hamexplorer.model.network import Convolution, Message, PairInteraction
 from hamexplorer.model.spin_channels import Channel
 
-__all__ = ["load_published"]
+__all__ = ["HEADS", "load_published"]
 
 State = Mapping[str, torch.Tensor]
-_Assignments = Iterator[tuple[nn.Parameter, str, torch.Tensor]]
-_HEADS = {
+HEADS: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "scalar": (("onsite_hamiltonian_network", "onsitenet_h"),
                ("offsite_hamiltonian_network", "offsitenet_h")),
     "spin_orbit": (("onsite_ksi_network", "onsitenet_ksi"),
@@ -29,87 +33,147 @@ _HEADS = {
 }  # fmt: skip
 """Names of the heads since version 2.1 and in 2.0, on sites and on pairs."""
 
+_FREQUENCIES = "representation.radial_basis_functions.freqs"
+_CUTOFF = "representation.cutoff_func.cutoff"
+_SAME = 1e-4
+
+
+class _Weight(NamedTuple):
+    """One parameter, the checkpoint's name for it, and its numbers there."""
+
+    parameter: nn.Parameter
+    name: str
+    value: torch.Tensor
+
 
 def load_published(channel: Channel, state: State) -> None:
-    """Fill ``channel`` with the weights of a published checkpoint.
+    """Give ``channel``, which may have been laid out on the meta device, a published checkpoint's
+    weights.
 
     Raises:
-        FileFormatError: a weight is missing, or has another size than the hyper-parameters say.
+        FileFormatError: a weight is missing, is not finite, or has another size than the
+            hyper-parameters say; or the radial functions have other frequencies or another cutoff.
     """
-    for parameter, name, weight in _assignments(channel, state):
-        if weight.numel() != parameter.numel():
-            raise FileFormatError(
-                f"Weight {name!r} has {weight.numel()} numbers, but by the hyper-parameters there "
-                f"are {parameter.numel()}: another architecture, or a wrong configuration."
-            )
-        with torch.no_grad():
-            parameter.copy_(weight.reshape(parameter.shape))
+    _check_radial(channel.backbone.hyperparameters, state)
+    names = {id(parameter): name for name, parameter in channel.named_parameters()}
+    found = {}
+    for parameter, name, value in _weights(channel, state):
+        if value.numel() != parameter.numel():
+            raise _wrong_size(name, value.numel(), parameter.numel())
+        if not bool(torch.isfinite(value).all()):
+            raise FileFormatError(f"Weight {name!r} holds numbers that are not finite.")
+        own = torch.empty(parameter.shape, dtype=parameter.dtype)
+        found[names[id(parameter)]] = own.copy_(value.reshape(parameter.shape))
+    channel.load_state_dict(found, assign=True)
 
 
-def _assignments(channel: Channel, state: State) -> _Assignments:
-    def one(parameter: nn.Parameter, name: str) -> tuple[nn.Parameter, str, torch.Tensor]:
-        return _one(parameter, name, state)
+def _check_radial(p: Hyperparameters, state: State) -> None:
+    """sin(nπr/c)/r and c, which no size tells, are those of the hyper-parameters."""
+    cutoff = state.get(_CUTOFF)
+    if cutoff is not None and (
+        cutoff.numel() != 1 or not abs(float(cutoff) - p.cutoff) <= _SAME * p.cutoff
+    ):
+        raise FileFormatError(
+            f"The checkpoint's cutoff is {cutoff.tolist()} bohr, by the configuration it is "
+            f"{p.cutoff:g}: a wrong configuration."
+        )
+    frequencies = state.get(_FREQUENCIES)
+    if frequencies is None:
+        raise FileFormatError(
+            f"The checkpoint has no {_FREQUENCIES!r}: its radial functions are not Bessel's, which "
+            "are the only ones supported."
+        )
+    if frequencies.numel() != p.n_radial:
+        raise _wrong_size(_FREQUENCIES, frequencies.numel(), p.n_radial)
+    expected = torch.arange(1, p.n_radial + 1, dtype=torch.float64) * math.pi / p.cutoff
+    # written so that NaN fails, too
+    if not bool((frequencies.double() - expected).abs().max() <= _SAME * expected[-1]):
+        raise FileFormatError(
+            f"{_FREQUENCIES!r} are not nπ/{p.cutoff:g}: a wrong cutoff in the configuration, or "
+            "radial functions that are not supported."
+        )
 
+
+def _wrong_size(name: str, found: int, expected: int) -> FileFormatError:
+    return FileFormatError(
+        f"Weight {name!r} has {found} numbers, but by the hyper-parameters there are {expected}: "
+        "another architecture, or a wrong configuration."
+    )
+
+
+def _weights(channel: Channel, state: State) -> Iterator[_Weight]:
+    take = _Taker(state)
     root = "representation"
-    backbone: Backbone = channel.backbone
-    yield one(backbone.species, f"{root}.chemical_embedding.linear.weight")
+    backbone = channel.backbone
+    yield take.one(backbone.species, f"{root}.chemical_embedding.linear.weight")
     pairs = f"{root}.pair_embedding"
-    yield one(backbone.pair_embedding.source, f"{pairs}.linear_up_src.weight")
-    yield one(backbone.pair_embedding.target, f"{pairs}.linear_up_dst.weight")
-    yield from _filter(backbone.pair_embedding.filter, f"{pairs}.conv_tp.", state)
-    for layer, convolution in enumerate(backbone.convolutions):
+    yield take.one(backbone.pair_embedding.source, f"{pairs}.linear_up_src.weight")
+    yield take.one(backbone.pair_embedding.target, f"{pairs}.linear_up_dst.weight")
+    yield from take.filter(backbone.pair_embedding.filter, f"{pairs}.conv_tp.")
+    for layer, convolution in enumerate(cast("Iterable[Convolution]", backbone.convolutions)):
         name = f"{root}.convolutions.{layer}"
-        yield from _message(convolution.message, f"{name}.conv_tp.", state)
-        yield one(convolution.residual.first.weight, f"{name}.residual.linear1.weight")
-        yield one(convolution.residual.second.weight, f"{name}.residual.linear2.weight")
-        yield one(convolution.skip.weight, f"{name}.skip_linear.weight")
-    for layer, interaction in backbone.pairs.items():
-        name = f"{root}.pair_interactions.{layer}"
-        yield one(interaction.source.weight, f"{name}.linear_up_src.weight")
-        yield one(interaction.target.weight, f"{name}.linear_up_tar.weight")
-        yield from _message(interaction.message, f"{name}.conv_tp.", state)
-        yield one(interaction.skip.weight, f"{name}.skip_linear.weight")
-    for head, names in zip((channel.onsite, channel.offsite), _HEADS[channel.kind], strict=True):
-        found = next((n for n in names if f"output_module.{n}.linear_transform.weight" in state),
-                     names[0])  # fmt: skip
-        name = f"output_module.{found}"
-        yield one(head.residual.first.weight, f"{name}.residual_block.linear1.weight")
-        yield one(head.residual.second.weight, f"{name}.residual_block.linear2.weight")
-        parameter, name, weight = one(head.linear.weight, f"{name}.linear_transform.weight")
-        if isinstance(head, BlockHead) and weight.numel() == parameter.numel():
-            weight = _by_channel(head, weight)
-        yield parameter, name, weight
+        yield from take.message(convolution.message, f"{name}.conv_tp.")
+        yield from take.residual(convolution.residual, f"{name}.residual")
+        yield take.linear(convolution.skip, f"{name}.skip_linear")
+    for number, module in backbone.pairs.items():
+        interaction = cast("PairInteraction", module)
+        name = f"{root}.pair_interactions.{number}"
+        yield take.linear(interaction.source, f"{name}.linear_up_src")
+        yield take.linear(interaction.target, f"{name}.linear_up_tar")
+        yield from take.message(interaction.message, f"{name}.conv_tp.")
+        yield take.linear(interaction.skip, f"{name}.skip_linear")
+    for module, names in zip((channel.onsite, channel.offsite), HEADS[channel.kind], strict=True):
+        head = cast("BlockHead | ScalarHead", module)
+        known = [f"output_module.{n}" for n in names]
+        name = next((n for n in known if f"{n}.linear_transform.weight" in state), known[0])
+        yield from take.residual(head.residual, f"{name}.residual_block")
+        last = take.linear(head.linear, f"{name}.linear_transform")
+        if isinstance(head, BlockHead) and last.value.numel() == last.parameter.numel():
+            last = last._replace(value=_by_channel(head, last.value))
+        yield last
 
 
-def _filter(f: EdgeFilter, name: str, state: State) -> _Assignments:
-    """``name`` ends with what precedes tensor_product, weight_generator and linear_scaler."""
-    yield _one(f.product, f"{name}tensor_product.weight", state)
-    for layer, weight in enumerate(f.radial.layers):
-        yield _one(weight, f"{name}weight_generator.layer{layer}.weight", state)
-    mixers = f"{name}linear_scaler.linear_out.weight"
-    _, _, weight = _one(f.mixers[0], mixers, state)
-    # the published rows come block after block, blocks sorted by (l, parity)
-    irreps = f.paths.irreps_out
-    start = 0
-    for o in sorted(range(len(irreps)), key=lambda o: (irreps[o].ir.l, irreps[o].ir.p)):
-        end = start + f.mixers[o].numel()
-        yield f.mixers[o], mixers, weight[start:end]
-        start = end
+class _Taker:
+    """Finds weights by their names."""
 
+    def __init__(self, state: State) -> None:
+        self._state = state
 
-def _message(message: Message, name: str, state: State) -> _Assignments:
-    yield from _filter(message.node, f"{name}node_", state)
-    yield from _filter(message.edge, f"{name}edge_", state)
-    yield _one(message.node_out.weight, f"{name}node_linear_out.weight", state)
-    yield _one(message.edge_out.weight, f"{name}edge_linear_out.weight", state)
+    def one(self, parameter: nn.Parameter, name: str) -> _Weight:
+        if name not in self._state:
+            raise FileFormatError(f"The checkpoint has no weight {name!r}.")
+        return _Weight(parameter, name, self._state[name])
 
+    def linear(self, linear: BlockLinear, name: str) -> _Weight:
+        return self.one(linear.weight, f"{name}.weight")
 
-def _one(
-    parameter: nn.Parameter, name: str, state: State
-) -> tuple[nn.Parameter, str, torch.Tensor]:
-    if name not in state:
-        raise FileFormatError(f"The checkpoint has no weight {name!r}.")
-    return parameter, name, state[name]
+    def residual(self, residual: GatedResidual, name: str) -> Iterator[_Weight]:
+        yield self.linear(residual.first, f"{name}.linear1")
+        yield self.linear(residual.second, f"{name}.linear2")
+
+    def message(self, message: Message, name: str) -> Iterator[_Weight]:
+        yield from self.filter(message.node, f"{name}node_")
+        yield from self.filter(message.edge, f"{name}edge_")
+        yield self.linear(message.node_out, f"{name}node_linear_out")
+        yield self.linear(message.edge_out, f"{name}edge_linear_out")
+
+    def filter(self, f: EdgeFilter, name: str) -> Iterator[_Weight]:
+        """``name`` ends with what precedes tensor_product, weight_generator, linear_scaler."""
+        yield self.one(f.product, f"{name}tensor_product.weight")
+        for layer, weight in enumerate(f.radial.layers):
+            yield self.one(weight, f"{name}weight_generator.layer{layer}.weight")
+        mixers = list(f.mixers)
+        total = sum(mixer.numel() for mixer in mixers)
+        _, mixer_name, weight = self.one(mixers[0], f"{name}linear_scaler.linear_out.weight")
+        if weight.numel() != total:
+            raise _wrong_size(mixer_name, weight.numel(), total)
+        # the published rows come block after block, blocks sorted by (l, parity)
+        irreps = f.paths.irreps_out
+        start = 0
+        for o in sorted(range(len(irreps)), key=lambda o: (irreps[o].ir.l, irreps[o].ir.p)):
+            end = start + mixers[o].numel()
+            yield _Weight(mixers[o], mixer_name, weight[start:end])
+            start = end
 
 
 def _by_channel(head: BlockHead, weight: torch.Tensor) -> torch.Tensor:
