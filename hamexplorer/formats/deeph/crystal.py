@@ -107,6 +107,8 @@ def _old(files: FileSet) -> Crystal:
             f"orbital_types.dat has {len(lines)} lines; expected is one for each of {n} atoms."
         )
     shells = [_momenta(f"line {k + 1}", words) for k, words in enumerate(lines)]
+    if abs(np.linalg.det(vectors)) < 1e-6:
+        raise FileFormatError("lat.dat: the three vectors, one in each column, span no volume.")
     structure = Structure(Lattice(vectors.T), symbols, sites.T, coords_are_cartesian=True)
     check_structure(structure, "site_positions.dat")
     read = [lattice, positions, elements, orbitals]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,13 +154,15 @@ def _parts(flat: NDArray[Any], pairs: Pairs, basis: Basis, predicted: bool) -> S
         return collinear_parts(pairs, basis, flat[0, 0], tolerance=tolerance)
     (up, mixed), (adjoint, down) = flat
     mean = mixed_mean(pairs, mixed, adjoint, tolerance)
-    return spinor_parts(
+    parts = spinor_parts(
         pairs,
         basis,
         (up.real, down.real, mean[0]),
         (up.imag, down.imag, mean[1]) if np.iscomplexobj(flat) else None,
         tolerance=tolerance,
     )
+    half = float(np.abs(mixed.real - mean[0] + 1j * (mixed.imag - mean[1])).max())
+    return replace(parts, defect=max(parts.defect, 2 * half))
 
 
 def _uncovered(blocks: StoredBlocks, pairs: Pairs, overlap: NDArray[np.float64]) -> list[str]:
