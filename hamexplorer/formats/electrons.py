@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.linalg
+import torch
 
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian
@@ -22,8 +22,10 @@ __all__ = [
 
 SMEARING = 0.02
 """Width kT (eV) with which states at the Fermi energy are counted."""
-_SPACING = 0.12  # 1/Å, of the mesh, without 2π
+_COARSE, _FINE = 0.12, 0.025  # 1/Å, of the meshes, without 2π
 _MAX_COST = 2e10  # n³ summed over k-points: some ten seconds
+_BATCH = 4_000_000  # matrix elements at once
+_GAP = 8.0  # kT from the Fermi energy within which a level makes a metal
 _CLEAR = 0.2
 _ORIGIN = "n_electrons_from"
 ASSUMED = "The file does not tell how many electrons there are"
@@ -42,24 +44,38 @@ class ElectronCount:
 def count_electrons(h: Hamiltonian, fermi_energy: float) -> ElectronCount:
     """States below ``fermi_energy`` (eV) on a Γ-centred mesh, rounded to a whole number.
 
-    N = (1/n_k) Σ_nk f((E_nk − E_F)/kT) over spinor states at full spin–orbit strength.
+    N = (1/n_k) Σ_nk f((E_nk − E_F)/kT) over spinor states at full spin–orbit strength. A metal,
+    with states near E_F, is counted again on a fine mesh.
     """
+    counted, nearest = _counted(h, fermi_energy, _COARSE)
+    if nearest < _GAP * SMEARING:
+        counted, _ = _counted(h, fermi_energy, _FINE)
+    return ElectronCount(float(round(counted)), counted - round(counted))
+
+
+def _counted(h: Hamiltonian, fermi_energy: float, spacing: float) -> tuple[float, float]:
+    """N on the mesh of ``spacing`` (1/Å, without 2π), and the distance of the nearest level, eV."""
     lengths = np.linalg.norm(h.structure.lattice.reciprocal_lattice_crystallographic.matrix, axis=1)
-    mesh = np.maximum(1, np.ceil(lengths / _SPACING)).astype(int)
-    n = 2 * h.basis.n_orbitals
+    mesh = np.maximum(1, np.ceil(lengths / spacing)).astype(int)
+    spinor = h.has_spin_orbit or h.is_magnetic
+    n = h.basis.n_orbitals * (2 if spinor else 1)
     while mesh.prod() > 1 and mesh.prod() * float(n) ** 3 > _MAX_COST:
         mesh = np.maximum(1, mesh - 1)
     k = np.stack(np.meshgrid(*(np.arange(m) / m for m in mesh), indexing="ij"), axis=-1)
+    k = k.reshape(-1, 3)
     bloch = BlochSum(h, "cpu")
-    total = 0.0
-    for point in k.reshape(-1, 3):
-        matrices = bloch(point)
-        energies = scipy.linalg.eigh(
-            matrices.spinor()[0].numpy(), matrices.spinor_overlap()[0].numpy(), eigvals_only=True
-        )
-        total += float(np.sum(0.5 - 0.5 * np.tanh((energies - fermi_energy) / (2 * SMEARING))))
-    counted = total / mesh.prod()
-    return ElectronCount(float(round(counted)), counted - round(counted))
+    total, nearest = 0.0, np.inf
+    for some in np.array_split(k, max(1, len(k) * n * n // _BATCH)):
+        matrices = bloch(some)
+        hamiltonian = matrices.spinor() if spinor else matrices.scalar
+        overlap = matrices.spinor_overlap() if spinor else matrices.overlap
+        lower = torch.linalg.cholesky(overlap)
+        half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)
+        reduced = torch.linalg.solve_triangular(lower, half.mH, upper=False)
+        energies = torch.linalg.eigvalsh(reduced).numpy() - fermi_energy
+        total += float(np.sum(0.5 - 0.5 * np.tanh(energies / (2 * SMEARING))))
+        nearest = min(nearest, float(np.abs(energies).min()))
+    return total * (1 if spinor else 2) / len(k), nearest
 
 
 def with_electrons(
