@@ -5,6 +5,7 @@ h = hx.compute(s)
 hx.bands(h, soc=1.0).plot()
 hx.save(h, "MoS2.h5"); h = hx.open("MoS2.h5")
 h = hx.open("WSe2.scfout")         # or another program's; hx.write(h, "WSe2_tb.dat")
+m = hx.to_sisl(h)                  # hx.from_sisl(m), hx.to_pythtb(h): objects of other packages
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from pymatgen.core import Structure
 from hamexplorer.errors import SettingsError
 from hamexplorer.files import checked_output, written
 from hamexplorer.formats import ReadOptions, SpinOrder
+from hamexplorer.formats.pythtb import to_pythtb
+from hamexplorer.formats.sisl_bridge import from_sisl, to_sisl
 from hamexplorer.formats.writers import writer_for
 from hamexplorer.formats.writing import WriteOptions, WriteReport
 from hamexplorer.hamiltonian import Hamiltonian, SpinState, save_hamiltonian
@@ -72,12 +75,15 @@ __all__ = [
     "compute",
     "dos",
     "explore",
+    "from_sisl",
     "gallery",
     "gap",
     "load",
     "mae",
     "open",
     "save",
+    "to_pythtb",
+    "to_sisl",
     "valley",
     "write",
 ]
