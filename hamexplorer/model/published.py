@@ -149,7 +149,10 @@ class _Taker:
 
     def residual(self, residual: GatedResidual, name: str) -> Iterator[_Weight]:
         yield self.linear(residual.first, f"{name}.linear1")
-        yield self.linear(residual.second, f"{name}.linear2")
+        second = self.linear(residual.second, f"{name}.linear2")
+        if second.value.numel() == second.parameter.numel():
+            second = second._replace(value=_from_scalars_first(residual, second.value))
+        yield second
 
     def message(self, message: Message, name: str) -> Iterator[_Weight]:
         yield from self.filter(message.node, f"{name}node_")
@@ -174,6 +177,15 @@ class _Taker:
             end = start + mixers[o].numel()
             yield _Weight(mixers[o], mixer_name, weight[start:end])
             start = end
+
+
+def _from_scalars_first(residual: GatedResidual, weight: torch.Tensor) -> torch.Tensor:
+    """The published gate gives scalars before all else; ours keeps the features' order."""
+    irreps = residual.irreps
+    published = sorted(range(len(irreps)), key=lambda k: irreps[k].ir.l > 0)
+    parts = weight.reshape(-1).split([irreps[k].mul ** 2 for k in published])
+    own = dict(zip(published, parts, strict=True))
+    return torch.cat([own[k] for k in range(len(irreps))])
 
 
 def _by_channel(head: BlockHead, weight: torch.Tensor) -> torch.Tensor:
