@@ -40,6 +40,7 @@ class Crystal:
         copied: whether ``own`` is the same as the graph's H0.
         total_energy: Ha; 0 where it is not known.
         doping: charge of the cell.
+        fields: all that the graph holds, for what a network needs besides.
     """
 
     where: str
@@ -55,6 +56,7 @@ class Crystal:
     copied: bool
     total_energy: float
     doping: float
+    fields: Fields
 
     @property
     def n_pairs(self) -> int:
@@ -144,14 +146,17 @@ class Fields:
             raise FileFormatError(f"{self.where}: {key!r} is no number.")
         return float(value)
 
-    def matrix(self, n_sites: int, n_edges: int, width: int) -> Rows:
-        """``Hon`` and ``Hoff`` with spin–orbit's ``iHon`` and ``iHoff``."""
-        real = self._blocks("Hon", "Hoff", n_sites, n_edges)
+    def matrix(self, n_sites: int, n_edges: int, width: int, order: str = "") -> Rows:
+        """``Hon`` and ``Hoff`` with spin–orbit's ``iHon`` and ``iHoff``; of ``order`` ``0`` those
+        of H0, ``Hon0`` and so on.
+        """
+        on, off = f"Hon{order}", f"Hoff{order}"
+        real = self._blocks(on, off, n_sites, n_edges)
         imaginary = None
-        if rows_kind(real.shape, width, f"{self.where}: 'Hon'") == "spinor":
-            imaginary = self._blocks("iHon", "iHoff", n_sites, n_edges)
+        if rows_kind(real.shape, width, f"{self.where}: {on!r}") == "spinor":
+            imaginary = self._blocks(f"i{on}", f"i{off}", n_sites, n_edges)
             if imaginary.shape != real.shape:
-                raise FileFormatError(f"{self.where}: 'iHon' and 'Hon' differ in shape.")
+                raise FileFormatError(f"{self.where}: 'i{on}' and {on!r} differ in shape.")
         return Rows(real, imaginary)
 
     def _blocks(self, on: str, off: str, n_sites: int, n_edges: int) -> _Array:
@@ -200,4 +205,5 @@ def _crystal(fields: Fields) -> Crystal:
         copied=fields.has("Hon0") and fields.same(*with_zero),
         total_energy=fields.number("total_energy"),
         doping=fields.number("doping_charge"),
+        fields=fields,
     )

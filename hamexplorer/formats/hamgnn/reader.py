@@ -2,249 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 
-from hamexplorer.errors import FileFormatError
 from hamexplorer.formats.bundle import Bundle
-from hamexplorer.formats.electrons import ASSUMED, with_electrons
-from hamexplorer.formats.hamgnn.elements import LAYOUTS, VARIABLE_VALENCE, orbital_set, valence
+from hamexplorer.formats.hamgnn.conversion import crystal_hamiltonian
 from hamexplorer.formats.hamgnn.graph import Crystal
-from hamexplorer.formats.hamgnn.padding import Padding, shell_places
-from hamexplorer.formats.hamgnn.rows import rows_kind
 from hamexplorer.formats.hamgnn.selection import Choice, choose
-from hamexplorer.formats.openmx.reader import BOHR, HARTREE
+from hamexplorer.formats.openmx.reader import HARTREE
 from hamexplorer.formats.options import ReadOptions
-from hamexplorer.formats.order_check import detected_order
-from hamexplorer.formats.orders import OPENMX, reordering
 from hamexplorer.formats.record import ReadRecord
-from hamexplorer.formats.spinor import (
-    NEGLIGIBLE,
-    TOLERANCE,
-    SpinParts,
-    collinear_parts,
-    hermitian,
-    spinor_parts,
-)
-from hamexplorer.hamiltonian import Basis, Hamiltonian, Pairs, Shell
+from hamexplorer.formats.spinor import SpinParts
+from hamexplorer.hamiltonian import Hamiltonian
+from hamexplorer.provenance import Provenance
 
-__all__ = ["read_hamgnn"]
-
-_SHIFT_TOLERANCE = 1e-3
-_LARGEST = 1e6
-"""No element of a Hamiltonian is larger (Ha)."""
-_SPINS = ("↑↑", "↓↓", "↑↓", "↓↑")
-_Flat = NDArray[np.float64]
+__all__ = ["crystal_results", "read_hamgnn"]
 
 
 def read_hamgnn(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     """H, B, Λ and S of a ``graph_data.npz``, or of a predicted matrix with its graph.
 
-    An edge (src, dst) with R = ``cell_shift`` is the pair (i = src, j = dst, R): its rows are the
-    orbitals of src. Of spinors ↑↑, ↓↓ and ↑↓ are read. HamGNN stores ↓↑ of an edge as the complex
-    conjugate of ↑↓ of the same edge, which together are not Hermitian; ↓↑ is built as the adjoint
-    of ↑↓ over the reverse edges. Where time reversal holds, ↑↓ is odd under the exchange of the
-    sites, the two differ by a sign, and a rotation of all spins by π around z takes what HamGNN
-    diagonalises to what is read.
-
-    Units are OpenMX's own Hartree and bohr, from whose matrices HamGNN learns.
+    The conventions, and how ↓↑ is repaired, are told in
+    :func:`~hamexplorer.formats.hamgnn.conversion.crystal_hamiltonian`.
 
     Raises:
         FileFormatError: damaged, not one of HamGNN's, or of an element outside its tables.
+        HamiltonianError: an edge is stored twice or without its reverse.
         ResourceLimitError: unpacks to absurdly much.
         SettingsError: no crystal of that number.
     """
     choice = choose(bundle, options.index)
+    file = choice.graph if choice.matrix is None else choice.matrix
     record = ReadRecord(*(m for m in (choice.graph, choice.matrix) if m is not None))
-    crystal = choice.crystal
-    warnings = list(choice.warnings)
-    unit = _unit_of_length(crystal)
-    overlap_rows = np.concatenate(crystal.overlap)
-    _largest(overlap_rows, replace(choice, matrix=None))
-    basis = _basis(crystal, warnings)
-    n = len(crystal.symbols)
-    sites = np.arange(n)
-    pairs = Pairs(
-        np.concatenate([sites, crystal.edges[0]]),
-        np.concatenate([sites, crystal.edges[1]]),
-        np.concatenate([np.zeros((n, 3), dtype=np.int64), crystal.shifts]),
-        basis.sizes,
-    )
-    structure = Structure(
-        Lattice(crystal.lattice * unit),
-        crystal.symbols,
-        crystal.positions * unit,
-        coords_are_cartesian=True,
-    )
-    padding = Padding(crystal.width, pairs, basis)
-    overlap = hermitian(pairs, basis, "S", padding.flat(overlap_rows))
-    stored = reordering(pairs, basis, OPENMX).inverse()(overlap)
-    doubt = detected_order(stored, pairs, basis, structure).doubt("OpenMX")
-    parts = _parts(choice, pairs, basis, padding)
-    warnings += [*_doubts(choice, parts), *([doubt] if doubt else [])]
-    h = Hamiltonian(
-        structure=structure,
-        basis=basis,
-        pairs=pairs,
-        overlap=overlap,
-        scalar=parts.scalar,
-        exchange=parts.exchange,
-        spin_orbit=parts.spin_orbit,
-        time_odd=parts.time_odd,
-        n_electrons=0.0,
-        provenance=record.provenance(
+
+    def provenance(structure: Structure, parts: SpinParts, warnings: list[str]) -> Provenance:
+        return record.provenance(
             source="hamgnn",
             title=_title(choice),
             structure=structure,
             settings=_settings(choice),
-            results=_results(crystal),
+            results=crystal_results(choice.crystal),
             parts=parts,
-            warnings=warnings,
-        ),
-    )
-    return _filled(h, crystal, options)
-
-
-def _unit_of_length(crystal: Crystal) -> float:
-    """Å per unit of the lattice. HamGNN's shifts R · lattice are in bohr; its lattice and
-    positions are, too, but for those that its magnetism tools pack, which are in Å.
-    """
-    shifts = crystal.shifts @ crystal.lattice
-    given = crystal.cartesian_shifts
-    size = float(np.sum(shifts**2))
-    if not size:
-        return BOHR
-    for unit, scale in ((BOHR, 1.0), (1.0, 1 / BOHR)):
-        if np.abs(given - scale * shifts).max() <= _SHIFT_TOLERANCE * np.abs(given).max():
-            return unit
-    raise FileFormatError(
-        f"{crystal.where}: 'nbr_shift' is not 'cell_shift' times 'cell', neither in bohr nor with "
-        "a cell in Å."
-    )
-
-
-def _basis(crystal: Crystal, warnings: list[str]) -> Basis:
-    """Shells of every atom: those of its element's set that have an overlap."""
-    n, width = len(crystal.symbols), crystal.width
-    square = crystal.overlap[0].reshape(n, width, width)
-    filled = np.diagonal(square, axis1=1, axis2=2) != 0
-    known: dict[tuple[str, bytes], tuple[Shell, ...]] = {}
-    found = []
-    for symbol, places in zip(crystal.symbols, filled, strict=True):
-        key = symbol, places.tobytes()
-        if key not in known:
-            known[key] = _shells(symbol, width, places, crystal.where, warnings)
-        found.append(known[key])
-    return Basis(crystal.symbols, tuple(found))
-
-
-def _shells(
-    symbol: str, width: int, filled: NDArray[np.bool_], where: str, warnings: list[str]
-) -> tuple[Shell, ...]:
-    expected = [shell for shell in orbital_set(symbol) if shell in LAYOUTS[width]]
-    there = {shell: filled[shell_places(width, shell)] for shell in LAYOUTS[width]}
-    wrong = [
-        shell.label
-        for shell, orbitals in there.items()
-        if orbitals.any() and not (shell in expected and orbitals.all())
-    ]
-    if wrong:
-        raise FileFormatError(
-            f"{where}: the overlap of {symbol} fills {', '.join(wrong)}, wholly or in part; "
-            f"HamGNN's orbitals of it are {', '.join(shell.label for shell in expected)}."
+            warnings=[*choice.warnings, *_doubts(choice), *warnings],
         )
-    missing = [shell.label for shell in expected if not there[shell].any()]
-    if missing:
-        warnings.append(
-            f"{symbol} has no overlap in {', '.join(missing)}, which HamGNN's set for it has; "
-            "these shells are left out."
-        )
-    return tuple(shell for shell in expected if shell.label not in missing)
+
+    return crystal_hamiltonian(choice.crystal, choice.rows, file.name, options, provenance)
 
 
-def _parts(choice: Choice, pairs: Pairs, basis: Basis, padding: Padding) -> SpinParts:
-    rows, width = choice.rows, choice.crystal.width
-
-    def flat(part: NDArray[Any], spins: str = "") -> NDArray[np.float64]:
-        taken = padding.flat(part, spins)
-        taken *= HARTREE
-        return taken
-
-    largest = max(
-        _largest(part, choice) for part in (rows.real, rows.imaginary) if part is not None
-    )
-    # what remains of two numbers that were rounded and should cancel
-    rounding = float(np.finfo(rows.real.dtype).eps) * HARTREE * largest
-    negligible, tolerance = max(NEGLIGIBLE, rounding), max(TOLERANCE, 4 * rounding)
-    kind = rows_kind(rows.real.shape, width, "")
-    if kind != "spinor":
-        spins = rows.real[:, None] if kind == "scalar" else rows.real
-        return collinear_parts(
-            pairs,
-            basis,
-            *(flat(spins[:, spin]) for spin in range(spins.shape[1])),
-            negligible=negligible,
-            tolerance=tolerance,
-        )
-    assert rows.imaginary is not None
-    up, down, mixed, lower = (flat(rows.real, spins) for spins in _SPINS)
-    i_up, i_down, i_mixed, i_lower = (flat(rows.imaginary, spins) for spins in _SPINS)
-    _check_lower(pairs, (lower, i_lower), (mixed, i_mixed), tolerance)
-    return spinor_parts(
-        pairs,
-        basis,
-        (up, down, mixed),
-        (i_up, i_down, i_mixed),
-        negligible=negligible,
-        tolerance=tolerance,
-    )
-
-
-def _largest(rows: NDArray[Any], choice: Choice) -> float:
-    """The largest |element|, if all are numbers such as a matrix may have."""
-    largest = float(max(rows.max(), -rows.min()))
-    # written so that NaN fails, too
-    if not largest < _LARGEST:
-        file = choice.graph if choice.matrix is None else choice.matrix
-        raise FileFormatError(
-            f"{file.name} holds values that are not finite or beyond {_LARGEST:.0e}: it is damaged."
-        )
-    return largest
-
-
-def _check_lower(
-    pairs: Pairs, lower: tuple[_Flat, _Flat], upper: tuple[_Flat, _Flat], tolerance: float
-) -> None:
-    """↓↑ is what HamGNN makes of ↑↓, its complex conjugate block by block, or its adjoint."""
-    (real, imaginary), (of, i_of) = lower, upper
-    t = pairs.transposition
-    for expected, i_expected in ((of, i_of), (of[t], i_of[t])):
-        # written so that NaN fails, too
-        defect = max(np.abs(real - expected).max(), np.abs(imaginary + i_expected).max())
-        if defect <= tolerance:
-            return
-    raise FileFormatError(
-        "The stored ↓↑ blocks are neither the complex conjugates nor the adjoints of the ↑↓ "
-        "blocks: the file is damaged, or not HamGNN's."
-    )
-
-
-def _doubts(choice: Choice, parts: SpinParts) -> list[str]:
+def _doubts(choice: Choice) -> list[str]:
     told = []
     if choice.matrix is None and choice.crystal.copied:
         told.append(
             "The graph's target equals its H0: it was made without a self-consistent calculation "
             "(no Hartree and exchange–correlation terms), so these are not the crystal's bands."
-        )
-    if parts.exchange is not None and parts.exchange.ndim == 2:
-        told.append(
-            "The stored ↑↓ holds an exchange field along x or y. HamGNN writes ↓↑ as the complex "
-            "conjugate of ↑↓, which fits spin–orbit coupling but not such a field beside it; ↑↓ "
-            "is used as stored and ↓↑ as its adjoint."
         )
     if choice.n_crystals > 1 and choice.rows.imaginary is not None and choice.matrix is not None:
         told.append(
@@ -269,34 +80,8 @@ def _settings(choice: Choice) -> dict[str, Any]:
     }
 
 
-def _results(crystal: Crystal) -> dict[str, float]:
+def crystal_results(crystal: Crystal) -> dict[str, float]:
+    """What the graph tells of its calculation, for the provenance."""
     if not crystal.total_energy:
         return {}
     return {"total_energy_eV": crystal.total_energy * HARTREE}
-
-
-def _filled(h: Hamiltonian, crystal: Crystal, options: ReadOptions) -> Hamiltonian:
-    """``h`` with its electrons: the user's, else the pseudopotentials' standard charges."""
-    if options.n_electrons is not None or options.fermi_energy is not None:
-        return with_electrons(h, options)
-    warnings = list(h.provenance.warnings)
-    variable = sorted(VARIABLE_VALENCE & set(crystal.symbols))
-    if variable:
-        warnings.append(
-            f"{ASSUMED}: OpenMX's hard pseudopotentials are taken for {', '.join(variable)}; it "
-            "has soft ones with fewer electrons, too."
-        )
-    if crystal.doping:
-        warnings.append(
-            f"{ASSUMED}; its doping charge of {crystal.doping:g} is taken as electrons removed."
-        )
-    provenance = replace(
-        h.provenance,
-        warnings=tuple(warnings),
-        results={
-            **h.provenance.results,
-            "n_electrons_from": "standard valence charges of OpenMX's PBE19 pseudopotentials",
-        },
-    )
-    n_electrons = sum(map(valence, crystal.symbols)) - crystal.doping
-    return replace(h, n_electrons=n_electrons, provenance=provenance)

@@ -26,6 +26,7 @@ def load_pickle(
     name: str,
     *,
     unknown: Unknown = "refuse",
+    inert: tuple[str, ...] = (),
     persistent: Callable[[Any], Any] | None = None,
 ) -> Any:
     """The object that the next ``size`` bytes of ``stream`` hold, without running any of it.
@@ -40,6 +41,8 @@ def load_pickle(
         unknown: what becomes of other classes and functions: ``refuse`` is an error that names
             them; ``record`` makes records of them as well, for checkpoints, whose modules need
             not be installed to read their tensors.
+        inert: modules whose classes and functions become records without question, and single
+            names such as ``builtins.slice``.
         persistent: makes an object of a persistent id (PyTorch's zip files refer to storages
             outside the pickle), see :data:`~.torch_storage.STORAGE_TYPES`; None: such an id is an
             error.
@@ -49,7 +52,9 @@ def load_pickle(
         ResourceLimitError: more operations than any real file has.
     """
     table = {**_PLAIN, **NUMPY_TABLE, **torch_table(name)}
-    machine = PickleMachine(name, table, inert=_INERT, unknown=unknown, persistent=persistent)
+    machine = PickleMachine(
+        name, table, inert=(*_INERT, *inert), unknown=unknown, persistent=persistent
+    )
     return machine.run(Bounded(stream, size))
 
 

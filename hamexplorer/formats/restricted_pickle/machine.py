@@ -104,7 +104,7 @@ class PickleMachine:
     Args:
         name: the file, for messages.
         table: what globals stand for, by (module, name).
-        inert: modules whose classes become records; those inside them, too.
+        inert: modules whose classes become records, those inside them, too; or single names.
         unknown: other globals: an error, or records as well.
         persistent: makes an object of a persistent id; None: there may be none.
     """
@@ -313,7 +313,8 @@ class PickleMachine:
         if known is not None:
             return known
         wanted = GlobalName(module, name)
-        inert = any(module == m or module.startswith(f"{m}.") for m in self._inert)
+        path = f"{module}.{name}"
+        inert = any(path == m or path.startswith(f"{m}.") for m in self._inert)
         if not inert and self._unknown == "refuse":
             raise self._refusal(f"refers to {wanted}")
         return wanted
