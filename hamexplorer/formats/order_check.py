@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
@@ -32,7 +31,7 @@ from hamexplorer.formats.orders import (
     site_order,
 )
 from hamexplorer.hamiltonian import Basis, Pairs
-from hamexplorer.hamiltonian.angular import rotation_generators
+from hamexplorer.hamiltonian.angular import axis_rotations
 
 __all__ = ["CANDIDATES", "FITTING", "OrderCheck", "detected_order"]
 
@@ -169,10 +168,7 @@ class _Orbitals:
         theta, phi = np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
         by_l = {}
         for l in set(self.momenta):  # noqa: E741
-            _, about_y, about_z = rotation_generators(l)
-            by_l[l] = scipy.linalg.expm(phi[:, None, None] * about_z) @ scipy.linalg.expm(
-                theta[:, None, None] * about_y
-            )
+            by_l[l] = axis_rotations(l, 2, phi) @ axis_rotations(l, 1, theta)
         result = np.zeros((len(bonds), self.size, self.size))
         start = 0
         for l in self.momenta:  # noqa: E741

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from hamexplorer.errors import HamiltonianError
 
-__all__ = ["angular_momentum", "real_harmonics", "rotation_generators", "rotation_matrix"]
+__all__ = ["angular_momentum", "axis_rotations", "real_harmonics", "rotation_generators", "rotation_matrix"]
 
 
 @lru_cache(maxsize=16)
@@ -48,6 +48,29 @@ def _real_from_complex(l: int) -> NDArray[np.complex128]:  # noqa: E741
 def angular_momentum(l: int) -> NDArray[np.complex128]:  # noqa: E741
     """L_x, L_y, L_z = i G_x, i G_y, i G_z, ħ, (3, 2l+1, 2l+1); [L_x, L_y] = i L_z."""
     return np.asarray(1j * rotation_generators(l), dtype=np.complex128)
+
+
+def axis_rotations(
+    l: int,  # noqa: E741
+    axis: int,
+    angles: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """D^l of rotations by ``angles`` (n,) about x, y or z (``axis`` 0, 1, 2), (n, 2l+1, 2l+1).
+
+    exp(ωG) = U exp(−iωm) U† with the eigenvectors of iG, whose eigenvalues are m = −l … l.
+    """
+    m, u = _axis_eigenvectors(l, axis)
+    phases = np.exp(-1j * np.asarray(angles)[:, None] * m)
+    return np.ascontiguousarray(((u * phases[:, None]) @ u.conj().T).real)
+
+
+@lru_cache(maxsize=32)
+def _axis_eigenvectors(
+    l: int,  # noqa: E741
+    axis: int,
+) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    values, vectors = np.linalg.eigh(1j * rotation_generators(l)[axis])
+    return np.round(values), vectors
 
 
 def rotation_matrix(l: int, operation: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: E741

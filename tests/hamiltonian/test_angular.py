@@ -17,6 +17,7 @@ from scipy.special import sph_harm_y
 from hamexplorer.errors import HamiltonianError
 from hamexplorer.hamiltonian.angular import (
     angular_momentum,
+    axis_rotations,
     real_harmonics,
     rotation_generators,
     rotation_matrix,
@@ -195,3 +196,13 @@ def test_agrees_with_e3nn_s_wigner_matrices(l: int) -> None:
 def test_only_orthogonal_matrices_turn_orbitals(operation: NDArray[np.float64]) -> None:
     with pytest.raises(HamiltonianError, match="orthogonal 3 × 3"):
         rotation_matrix(1, operation)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("l", [0, 1, 2, 3, 6])
+def test_rotations_about_an_axis_are_those_of_their_matrices(axis: int, l: int) -> None:
+    angles = np.array([-2.0, 0.0, 0.3, 3.0])
+    turned = axis_rotations(l, axis, angles)
+    for angle, found in zip(angles, turned, strict=True):
+        rotation = Rotation.from_rotvec(angle * np.eye(3)[axis]).as_matrix()
+        np.testing.assert_allclose(found, rotation_matrix(l, rotation), atol=1e-12)
