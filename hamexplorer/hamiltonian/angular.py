@@ -13,7 +13,13 @@ from scipy.spatial.transform import Rotation
 
 from hamexplorer.errors import HamiltonianError
 
-__all__ = ["angular_momentum", "axis_rotations", "real_harmonics", "rotation_generators", "rotation_matrix"]
+__all__ = [
+    "angular_momentum",
+    "axis_rotations",
+    "real_harmonics",
+    "rotation_generators",
+    "rotation_matrix",
+]
 
 
 @lru_cache(maxsize=16)
