@@ -13,6 +13,7 @@ import pytest
 import hamexplorer as hx
 from hamexplorer.cli import main
 from hamexplorer.errors import SettingsError
+from hamexplorer.properties.solver import BandSolver
 
 DATA = Path(__file__).parents[1] / "data" / "openmx"
 WSE2 = DATA / "wse2_nc.scfout.xz"
@@ -51,6 +52,38 @@ def test_convert_tells_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for part in ("OpenMX, GGA-PBE, non-collinear", "Fe, 1 atoms", "Fermi energy", "-2.56149"):
         assert part in said
     assert "written as hamexplorer" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "tolerance"),
+    [("deeph", "out/", 1e-9), ("deeph-old", "out", 1e-9), ("hamgnn", "graph_data.npz", 5e-5)],
+)
+def test_other_formats_open_again_with_the_same_bands(
+    name: str,
+    target: str,
+    tolerance: float,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--to", name, "--soc", "0.5", "--json"]
+    assert main(["convert", str(WSE2), str(tmp_path / target), *arguments]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert all(Path(file).is_file() for file in data["files"])
+    assert any("dial" in note or "spin–orbit × 0.5" in note for note in data["notes"])
+    k = np.random.default_rng(2).uniform(-1, 1, (4, 3))
+    # one state of the dial is written: at λ = 1 the new file has the bands of λ = 1/2
+    expected = BandSolver(hx.open(WSE2), k, "cpu").energies(hx.SpinState(soc=0.5))
+    again = BandSolver(hx.open(tmp_path / target), k, "cpu").energies(hx.SpinState())
+    assert np.abs(again - expected).max() < tolerance
+
+
+def test_a_folder_needs_the_formats_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(["convert", str(WSE2), f"{tmp_path}/new/"], capsys)
+    assert "say which with --to" in message
+    assert "deeph" in message
+    assert not (tmp_path / "new").exists()
 
 
 def test_list_names_what_is_read_and_written(capsys: pytest.CaptureFixture[str]) -> None:
