@@ -206,7 +206,7 @@ function render({model, el}) {
     }
   }
 
-  // --- files, and folders with nothing but one folder inside
+  // --- files of folders, of a folder that is alone in one, and of ABACUS's results in one
   const file_of = (entry) => new Promise((done, failed) => entry.file(done, failed))
   async function entries_of(folder) {
     const reader = folder.createReader()
@@ -221,7 +221,9 @@ function render({model, el}) {
     const entries = await entries_of(folder)
     const files = entries.filter((entry) => entry.isFile)
     if (!files.length && entries.length === 1) return files_in(entries[0])
-    return Promise.all(files.map(file_of))
+    const results = entries.filter((entry) => entry.isDirectory && entry.name.startsWith("OUT."))
+    const inside = await Promise.all(results.map(files_in))
+    return [...await Promise.all(files.map(file_of)), ...inside.flat()]
   }
   async function send_dropped(carried) {
     // what is carried is there only until the first pause

@@ -20,6 +20,9 @@ from hamexplorer.formats.member import MAX_FILE_BYTES, Member
 
 __all__ = ["MAX_FILE_BYTES", "Bundle", "Member", "bundle_of_bytes", "bundle_of_path"]
 
+_OUTPUT = "OUT."
+"""ABACUS's results lie in a folder OUT.NAME below that of its input."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
@@ -82,13 +85,15 @@ def bundle_of_path(path: str | Path) -> Bundle:
     path = Path(path)
     try:
         if path.is_dir():
-            return Bundle(path.name or str(path), _folder(path))
+            return Bundle(path.name or str(path), _folder(path.absolute()))
         if not path.is_file():
             raise FileFormatError(f"{path.name}: there is no such file.")
         member = _disk_member(path)
         if is_archive(member):
             return Bundle(path.name, archive_members(member))
-        return Bundle(path.name, (member, *_beside(path)), member)
+        below, above = _input_above(path.absolute().parent)
+        member = _disk_member(path, below)
+        return Bundle(path.name, (member, *_beside(path, below), *above), member)
     except OSError as error:
         raise FileFormatError(f"{path.name} cannot be read: {error.strerror}.") from error
 
@@ -121,17 +126,36 @@ def _memory_member(name: str, content: bytes, max_bytes: float) -> Member:
 
 
 def _folder(path: Path, prefix: str = "") -> tuple[Member, ...]:
-    """Files of a folder and, where it holds nothing but one folder, of that."""
-    entries = sorted(path.iterdir())
-    files = [e for e in entries if e.is_file() and not e.name.startswith(".")]
-    folders = [e for e in entries if e.is_dir() and not e.name.startswith(".")]
-    check_count(len(files), path.name)
+    """Files of a folder, those of ABACUS's results in it, and, where it holds nothing but one
+    folder, of that.
+    """
+    files, folders = _visible(path)
     if not files and len(folders) == 1 and not prefix:
         return _folder(folders[0], f"{folders[0].name}/")
-    return tuple(_disk_member(file, prefix) for file in files)
+    below, above = ("", ()) if prefix else _input_above(path)
+    members = [(file, prefix + below) for file in files]
+    for folder in folders:
+        if folder.name.startswith(_OUTPUT):
+            members += [(file, f"{prefix}{below}{folder.name}/") for file in _visible(folder)[0]]
+    check_count(len(members), path.name)
+    return (*(_disk_member(*member) for member in members), *above)
 
 
-def _beside(path: Path) -> Iterator[Member]:
+def _visible(path: Path) -> tuple[list[Path], list[Path]]:
+    """Files and folders that are not hidden."""
+    entries = sorted(e for e in path.iterdir() if not e.name.startswith("."))
+    return [e for e in entries if e.is_file()], [e for e in entries if e.is_dir()]
+
+
+def _input_above(folder: Path) -> tuple[str, tuple[Member, ...]]:
+    """For ABACUS's folder of results: the prefix of its files' names, and the crystal above it."""
+    if not folder.name.startswith(_OUTPUT):
+        return "", ()
+    crystal = folder.parent / "STRU"
+    return f"{folder.name}/", (_disk_member(crystal),) if crystal.is_file() else ()
+
+
+def _beside(path: Path, prefix: str) -> Iterator[Member]:
     """Other files of the folder; few of a big one, for it is hardly one calculation's."""
     with os.scandir(path.parent) as entries:
         names = [entry.name for entry in islice(entries, MAX_MEMBERS + 2)]
@@ -141,4 +165,4 @@ def _beside(path: Path) -> Iterator[Member]:
     for other in sorted(others):
         with suppress(OSError):  # one that cannot be looked at is none of this calculation's
             if other.is_file():
-                yield _disk_member(other)
+                yield _disk_member(other, prefix)

@@ -84,6 +84,13 @@ def test_archives_folders_and_pairs_of_files(
     (folder / ".hidden").write_text("x")
     drag(page, tmp_path / "outer")
     wait_until(lambda: shell.state.subject.title == "wse2", page.page, timeout=LONG)
+
+    shutil.copytree(DATA / "abacus" / "mos2" / "OUT.ABACUS", tmp_path / "abacus" / "OUT.ABACUS")
+    shutil.copy(DATA / "abacus" / "mos2" / "STRU", tmp_path / "abacus")
+    drag(page, tmp_path / "abacus")
+    # the fixture has no overlap: that it is missed shows that the folder inside was looked into
+    said(page, "data-HR-sparse_SPIN0.csr.xz has no overlap beside it")
+    assert shell.state.subject.title == "wse2"
     clean(page)
 
 

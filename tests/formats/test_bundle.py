@@ -203,6 +203,19 @@ def test_nothing_where_something_should_be(tmp_path: Path) -> None:
     assert [m.name for m in bundle_of_path(tmp_path).members] == ["empty.scfout", "good.dat"]
 
 
+def test_abacus_results_and_the_crystal_above_them_are_together(tmp_path: Path) -> None:
+    results = tmp_path / "OUT.si"
+    results.mkdir()
+    (tmp_path / "backup").mkdir()
+    for name in ("STRU", "INPUT", "OUT.si/H.csr", "OUT.si/run.log", "backup/H.csr", "OUT.si/.x"):
+        (tmp_path / name).write_bytes(TEXT)
+    inside = {"OUT.si/H.csr", "OUT.si/run.log"}
+    assert {m.name for m in bundle_of_path(tmp_path).members} == {"STRU", "INPUT", *inside}
+    for path in (results, results / "H.csr"):
+        assert {m.name for m in bundle_of_path(path).members} == {"STRU", *inside}
+    assert bundle_of_path(results / "H.csr").candidates[0].name == "OUT.si/H.csr"
+
+
 def test_loops_of_folders_end(tmp_path: Path) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
