@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,27 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from hamexplorer.errors import FileFormatError, HamexplorerError
+from hamexplorer.formats.bundle import Member
 from hamexplorer.hamiltonian import Shell
 from hamexplorer.model.hyperparameters import Hyperparameters
 from hamexplorer.model.model import HamiltonianModel, ModelCard, OrbitalLayout
 from hamexplorer.model.spin_channels import Channel
 
-__all__ = ["ENTRY", "VERSION", "load_model", "save_model"]
+__all__ = ["ENTRY", "VERSION", "is_checkpoint", "load_model", "save_model"]
 
 ENTRY = "hamexplorer-model"
 VERSION = 1
 _UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Steps from version N to N + 1 of the header; none yet."""
+_DAMAGE = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, AssertionError)
+"""What JSON of another form than ours leads to."""
+_MAX_HEADER = 100_000_000
+
+
+def is_checkpoint(member: Member) -> bool:
+    """Whether the file begins as safetensors do: the header's length, then JSON."""
+    length = int.from_bytes(member.head[:8], "little")
+    return member.head[8:9] == b"{" and length <= min(_MAX_HEADER, member.size)
 
 
 def save_model(model: HamiltonianModel, path: str | Path) -> None:
@@ -83,7 +93,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Hamilton
         ) from error
     except HamexplorerError as error:
         raise FileFormatError(f"{path.name}: {error}") from error
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except _DAMAGE as error:
         raise FileFormatError(f"The header of {path.name} is damaged: {error}.") from error
 
 
@@ -91,12 +101,19 @@ def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
     if ENTRY not in metadata:
         raise FileFormatError(f"it has no entry {ENTRY!r}: weights of another program.")
     header = json.loads(metadata[ENTRY])
+    if not isinstance(header, dict):
+        raise FileFormatError(f"its entry {ENTRY!r} is no JSON object.")
     version = header.get("version")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
-        raise FileFormatError(f"it has version {version}; this release reads 1 to {VERSION}.")
+    oldest = min(_UPGRADES, default=VERSION)
+    if type(version) is not int or not oldest <= version <= VERSION:
+        newer = type(version) is int and version > VERSION
+        raise FileFormatError(
+            f"its layout has version {version!r}; this release reads {oldest} to {VERSION}"
+            + (". Install a newer hamexplorer." if newer else ".")
+        )
     for step in range(version, VERSION):
         header = _UPGRADES[step](header)
-    return dict(header)
+    return header
 
 
 def _model(header: dict[str, Any], file: Any) -> HamiltonianModel:
@@ -105,35 +122,45 @@ def _model(header: dict[str, Any], file: Any) -> HamiltonianModel:
         {symbol: _shells(text) for symbol, text in header["layout"]["elements"].items()},
     )
     channels = {}
-    for kind, fields in header["channels"].items():
+    for kind, given in header["channels"].items():
         if kind not in ("scalar", "spin_orbit"):
             raise FileFormatError(f"its channel {kind!r} is not known.")
         with torch.device("meta"):
-            channel = Channel(kind, _hyperparameters(fields), layout.momenta)
+            channel = Channel(kind, _hyperparameters(given), layout.momenta)
         wanted = channel.state_dict()
         state = {name: file.get_tensor(f"{kind}/{name}") for name in wanted}
         for name, tensor in state.items():
-            if tensor.shape != wanted[name].shape:
+            if tensor.shape != wanted[name].shape or not tensor.is_floating_point():
                 raise FileFormatError(
-                    f"its tensor {kind}/{name} has shape {tuple(tensor.shape)}; by the "
-                    f"hyper-parameters it has {tuple(wanted[name].shape)}."
+                    f"its tensor {kind}/{name} holds {tuple(tensor.shape)} numbers of "
+                    f"{tensor.dtype}; by the hyper-parameters it has {tuple(wanted[name].shape)} "
+                    "real ones."
                 )
         channel.load_state_dict(state, assign=True)
         channels[kind] = channel
-    return HamiltonianModel(layout, channels, ModelCard(**header["card"]))
+    return HamiltonianModel(layout, channels, _card(header["card"]))
+
+
+def _card(given: Mapping[str, Any]) -> ModelCard:
+    card = ModelCard(**given)
+    texts = (card.title, card.training_set, card.accuracy, card.licence)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(card.origin, dict):
+        raise TypeError("its card holds what is no text")
+    return card
 
 
 def _plain(p: Hyperparameters) -> dict[str, Any]:
-    return {**asdict(p), "features": str(p.features), "harmonics": str(p.harmonics)}
+    values = {f.name: getattr(p, f.name) for f in fields(p)}
+    return {**values, "features": str(p.features), "harmonics": str(p.harmonics)}
 
 
-def _hyperparameters(fields: Mapping[str, Any]) -> Hyperparameters:
+def _hyperparameters(given: Mapping[str, Any]) -> Hyperparameters:
     return Hyperparameters(
         **{
-            **fields,
-            "features": o3.Irreps(fields["features"]),
-            "harmonics": o3.Irreps(fields["harmonics"]),
-            "radial_hidden": tuple(fields["radial_hidden"]),
+            **given,
+            "features": o3.Irreps(given["features"]),
+            "harmonics": o3.Irreps(given["harmonics"]),
+            "radial_hidden": tuple(given["radial_hidden"]),
         }
     )
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
+
+import torch
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Shell
 from hamexplorer.model.spin_channels import Channel, Kind
 
 __all__ = ["HamiltonianModel", "ModelCard", "OrbitalLayout"]
+
+_MAX_WIDTH = 64
+"""Heads keep a coupling matrix of width² × width² numbers."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +30,19 @@ class OrbitalLayout:
         elements: by symbol, the element's shells, a subset in the same order.
 
     Raises:
-        SettingsError: an element has a shell that the block has not, or in another order.
+        SettingsError: an element has a shell that the block has not, or in another order; or the
+            block has more than 64 orbitals, none, or a shell twice.
     """
 
     shells: tuple[Shell, ...]
     elements: Mapping[str, tuple[Shell, ...]]
 
     def __post_init__(self) -> None:
+        if not 0 < self.width <= _MAX_WIDTH or len(set(self.shells)) < len(self.shells):
+            raise SettingsError(
+                f"A block has 1 … {_MAX_WIDTH} orbitals in shells that differ, not {self.width} in "
+                f"{' '.join(s.label for s in self.shells)}."
+            )
         for symbol, own in self.elements.items():
             places = [self.shells.index(s) if s in self.shells else -1 for s in own]
             if not own or -1 in places or places != sorted(places):
@@ -50,13 +64,22 @@ class OrbitalLayout:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a user must know of a model before trusting it."""
+    """What a user must know of a model before trusting it.
+
+    ``origin`` is plain data: where the weights came from. Of it ``notes`` (sentences) are told with
+    every prediction, and ``citations`` are handed on.
+    """
 
     title: str
     training_set: str = ""
     accuracy: str = ""
     licence: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """A list of sentences of ``origin``."""
+        found = self.origin.get(name, ())
+        return tuple(str(item) for item in found) if isinstance(found, list | tuple) else ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +105,27 @@ class HamiltonianModel:
     def n_parameters(self) -> int:
         """Numbers that were trained."""
         return sum(p.numel() for channel in self.channels.values() for p in channel.parameters())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of orbitals, hyper-parameters and weights, 64 hex digits; the same from whatever
+        file they were read.
+        """
+        digest = hashlib.sha256(repr(self.layout.shells).encode())
+        for kind in sorted(self.channels):
+            channel = self.channels[kind]
+            digest.update(f"{kind} {channel.backbone.hyperparameters}".encode())
+            for name, parameter in sorted(channel.named_parameters()):
+                values = parameter.detach().cpu().contiguous()
+                digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+                digest.update(values.view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def on(self, device: torch.device | str, dtype: torch.dtype) -> HamiltonianModel:
+        """The model with its numbers on ``device`` in ``dtype``: itself if they are."""
+        device = torch.empty(0, device=device).device  # with its index
+        first = next(self.channels["scalar"].parameters())
+        if first.device == device and first.dtype == dtype:
+            return self
+        moved = {k: copy.deepcopy(c).to(device, dtype) for k, c in self.channels.items()}
+        return replace(self, channels=moved)

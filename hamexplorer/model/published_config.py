@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +10,21 @@ from typing import Any
 import torch
 from e3nn import o3
 
-from hamexplorer.errors import FileFormatError
+from hamexplorer.errors import FileFormatError, SettingsError
+from hamexplorer.formats.hamgnn.elements import LAYOUTS
+from hamexplorer.model.heads import coupled_irreps
 from hamexplorer.model.hyperparameters import Hyperparameters
+from hamexplorer.model.published import HEADS
+from hamexplorer.model.spin_channels import Kind
 
-__all__ = ["config_hyperparameters", "inferred_hyperparameters", "orbital_width"]
+__all__ = [
+    "check_variant",
+    "config_hyperparameters",
+    "first_update_idle",
+    "inferred_hyperparameters",
+    "inferred_width",
+    "orbital_width",
+]
 
 _ONLY = {
     "rbf_func": ("bessel",),
@@ -33,23 +45,64 @@ _OUT_ONLY = {
     "add_H0": (True,),
     "collinear_spin": (False,),
     "spin_constrained": (False,),
-    "soc_basis": ("so3",),
 }
+_KIND_ONLY: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "scalar": {"soc_switch": (False,)},
+    "spin_orbit": {"soc_switch": (True,), "soc_basis": ("so3",)},
+}
+_VARIANTS = {
+    "corr_products.": "a product block of many-body correlations (use_corr_prod)",
+    "weight_generator_combine": "its light form (lite_mode)",
+    "combine_messages": "its light form (lite_mode)",
+    "base_weight": "Kolmogorov–Arnold networks (use_kan)",
+    "_overlap_network.": "a head for the overlap (ham_only: false)",
+    "tenet_s.": "a head for the overlap (ham_only: false)",
+    "_J_network.": "exchange couplings (spin_constrained)",
+    "tenet_J.": "exchange couplings (spin_constrained)",
+}
+"""Parts of the weights' names that tell of an architecture which this network has not."""
 _FEATURES = "64x0e+64x0o+32x1o+16x1e+12x2o+25x2e+18x3o+9x3e+4x4o+9x4e+4x5o+4x5e+2x6e"
 _HARMONICS = "0e+1o+2e+3o+4e+5o"
+_ROOT = "representation"
+
+State = Mapping[str, torch.Tensor]
 
 
-def config_hyperparameters(config: Mapping[str, Any], *, legacy: bool) -> Hyperparameters:
+def check_variant(state: State) -> None:
+    """Refuse weights of an architecture that this network has not.
+
+    Raises:
+        FileFormatError: such weights; names the variant.
+    """
+    for part, variant in _VARIANTS.items():
+        if any(part in name for name in state):
+            raise FileFormatError(
+                f"The checkpoint has weights of {variant}, a variant of HamGNN that is not "
+                "supported."
+            )
+
+
+def first_update_idle(state: State) -> bool:
+    """Whether the first pair interaction does nothing (``legacy_edge_update``), as before
+    2026-03-02: it then has no skip connection.
+    """
+    return f"{_ROOT}.pair_interactions.0.skip_linear.weight" not in state
+
+
+def config_hyperparameters(
+    config: Mapping[str, Any], kind: Kind, *, legacy: bool
+) -> Hyperparameters:
     """From a configuration's ``representation_nets.HamGNN_pre``.
 
     ``legacy`` is what its weights tell of the first pair interaction.
 
     Raises:
-        FileFormatError: a part is missing, or names a variant that this network is not.
+        FileFormatError: a part is missing or damaged, is that of the other ``kind`` of network, or
+            names a variant that this network is not.
     """
     part = _part(config, "representation_nets", "HamGNN_pre")
     _check(part, _ONLY)
-    _check(_part(config, "output_nets", "HamGNN_out"), _OUT_ONLY)
+    _check(_part(config, "output_nets", "HamGNN_out"), {**_OUT_ONLY, **_KIND_ONLY[kind]})
     try:
         return Hyperparameters(
             features=o3.Irreps(part["irreps_node_features"]),
@@ -63,23 +116,27 @@ def config_hyperparameters(config: Mapping[str, Any], *, legacy: bool) -> Hyperp
         )
     except KeyError as error:
         raise FileFormatError(f"The configuration has no {error} of HamGNN_pre.") from error
-    except (TypeError, ValueError, AssertionError) as error:
-        raise FileFormatError(f"The configuration of HamGNN_pre is damaged: {error}.") from error
+    except (TypeError, ValueError, AssertionError, OverflowError, SettingsError) as error:
+        text = str(error).removesuffix(".")
+        raise FileFormatError(f"The configuration of HamGNN_pre is damaged: {text}.") from error
 
 
 def orbital_width(config: Mapping[str, Any]) -> int:
     """``nao_max`` of a configuration.
 
     Raises:
-        FileFormatError: it is missing.
+        FileFormatError: it is missing or not one of HamGNN's.
     """
     width = _part(config, "output_nets", "HamGNN_out").get("nao_max")
-    if not isinstance(width, int):
-        raise FileFormatError("The configuration has no nao_max of HamGNN_out.")
+    if not isinstance(width, int) or width not in LAYOUTS:
+        raise FileFormatError(
+            f"nao_max of the configuration's HamGNN_out is {width!r}; accepted are "
+            f"{', '.join(map(str, LAYOUTS))}."
+        )
     return width
 
 
-def inferred_hyperparameters(state: Mapping[str, torch.Tensor], *, legacy: bool) -> Hyperparameters:
+def inferred_hyperparameters(state: State, *, legacy: bool) -> Hyperparameters:
     """From the weights alone, where their features are the published default's.
 
     Raises:
@@ -87,21 +144,20 @@ def inferred_hyperparameters(state: Mapping[str, torch.Tensor], *, legacy: bool)
             configuration is needed.
     """
     try:
-        root = "representation"
         layers = {
-            int(m[1]) for name in state if (m := re.match(rf"{root}\.convolutions\.(\d+)\.", name))
+            int(m[1]) for name in state if (m := re.match(rf"{_ROOT}\.convolutions\.(\d+)\.", name))
         }
-        radial = state[f"{root}.radial_basis_functions.freqs"]
-        generator = f"{root}.pair_embedding.conv_tp.weight_generator"
+        radial = state[f"{_ROOT}.radial_basis_functions.freqs"]
+        generator = f"{_ROOT}.pair_embedding.conv_tp.weight_generator"
         depth = {
             int(m[1])
             for name in state
             if (m := re.match(re.escape(generator) + r"\.layer(\d+)\.", name))
         }
         hidden = tuple(state[f"{generator}.layer{k}.weight"].shape[1] for k in sorted(depth)[:-1])
-        n_types = round(state[f"{root}.pair_embedding.linear_up_src.weight"].numel() ** 0.5)
+        n_types = math.isqrt(state[f"{_ROOT}.pair_embedding.linear_up_src.weight"].numel())
         features = o3.Irreps(_FEATURES)
-        if state[f"{root}.convolutions.0.skip_linear.weight"].numel() != sum(
+        if state[f"{_ROOT}.convolutions.0.skip_linear.weight"].numel() != sum(
             mul**2 for mul, _ in features
         ):
             raise FileFormatError(
@@ -112,7 +168,7 @@ def inferred_hyperparameters(state: Mapping[str, torch.Tensor], *, legacy: bool)
             features=features,
             harmonics=o3.Irreps(_HARMONICS),
             n_layers=len(layers),
-            cutoff=float(state[f"{root}.cutoff_func.cutoff"].reshape(-1)[0]),
+            cutoff=float(state[f"{_ROOT}.cutoff_func.cutoff"].reshape(-1)[0]),
             n_radial=radial.numel(),
             radial_hidden=hidden,
             n_types=n_types,
@@ -122,6 +178,32 @@ def inferred_hyperparameters(state: Mapping[str, torch.Tensor], *, legacy: bool)
         raise FileFormatError(
             f"The checkpoint has no weight {error}: not such a network."
         ) from error
+    except (IndexError, SettingsError) as error:
+        raise FileFormatError(f"The checkpoint's weights are damaged: {error}") from error
+
+
+def inferred_width(state: State, features: o3.Irreps, kind: Kind) -> int:
+    """``nao_max`` by the size of the head on sites.
+
+    Raises:
+        FileFormatError: no layout of HamGNN has such a head.
+    """
+    names = [f"output_module.{name}.linear_transform.weight" for name in HEADS[kind][0]]
+    found = next((state[name].numel() for name in names if name in state), None)
+    if found is None:
+        raise FileFormatError(f"The checkpoint has no weight {names[0]!r}.")
+    for width, shells in LAYOUTS.items():
+        if kind == "scalar":
+            channels = coupled_irreps([shell.l for shell in shells])
+            size = sum(features.count(o3.Irrep(big, p)) for _, _, big, p in channels)
+        else:
+            size = features.count("0e") * width**2
+        if size == found:
+            return width
+    raise FileFormatError(
+        f"Weight {names[0]!r} has {found} numbers, which fit no nao_max of HamGNN "
+        f"({', '.join(map(str, LAYOUTS))}): give the configuration (YAML), too."
+    )
 
 
 def _part(config: Mapping[str, Any], group: str, name: str) -> Mapping[str, Any]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pymatgen.core import Element
+
 from hamexplorer.errors import FileFormatError
 from hamexplorer.hamiltonian import Shell
 
-__all__ = ["LAYOUTS", "VARIABLE_VALENCE", "orbital_set", "shells", "valence"]
+__all__ = ["LAYOUTS", "VARIABLE_VALENCE", "known_elements", "orbital_set", "shells", "valence"]
 
 
 def shells(text: str) -> tuple[Shell, ...]:
@@ -81,3 +83,9 @@ def orbital_set(symbol: str) -> tuple[Shell, ...]:
 def valence(symbol: str) -> int:
     """Valence electrons of an element that has an :func:`orbital_set`."""
     return _VALENCE[symbol]
+
+
+def known_elements(end: int = 119) -> tuple[str, ...]:
+    """Elements that have an :func:`orbital_set`, of atomic numbers below ``end``, ascending."""
+    symbols = sorted(_ORBITALS, key=lambda symbol: Element(symbol).Z)
+    return tuple(symbol for symbol in symbols if end > Element(symbol).Z)
