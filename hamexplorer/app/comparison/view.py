@@ -28,10 +28,10 @@ class ComparisonView:
         self.distance: LiveDistanceErrors | None = None
         self._result: Comparison | None = None
         self._drawn: tuple[ElementErrors, str] | None = None  # what shells and distance show
-        self.bands_pane = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=160)
-        self.errors_pane = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=90)
-        self.shells_pane = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=140)
-        self.distance_pane = pn.pane.Bokeh(sizing_mode="stretch_both", min_height=120)
+        self.bands_pane = pn.pane.Bokeh(margin=0, sizing_mode="stretch_both", min_height=160)
+        self.errors_pane = pn.pane.Bokeh(margin=0, sizing_mode="stretch_both", min_height=90)
+        self.shells_pane = pn.pane.Bokeh(margin=0, sizing_mode="stretch_both", min_height=140)
+        self.distance_pane = pn.pane.Bokeh(margin=0, sizing_mode="stretch_both", min_height=120)
         left = pn.Column(
             _share(self.bands_pane, 2.6), _share(self.errors_pane, 1), sizing_mode="stretch_both"
         )

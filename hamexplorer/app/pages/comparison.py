@@ -31,7 +31,7 @@ from hamexplorer.properties.comparison import Comparison
 __all__ = ["ComparisonPage"]
 
 _SHIFTS = {
-    "chosen": "auto",
+    "automatic": "auto",
     "none": "none",
     "fitted to elements": "fit",
     "valence tops": "vbm",
@@ -106,7 +106,8 @@ class ComparisonPage:
             styles={"align-items": "center", "flex": "0 0 auto", "flex-wrap": "wrap"},
         )
         self.verdict = self._html("hx-verdict", margin=(2, 12))
-        self.verdict.styles = {"flex": "0 0 auto"}
+        # two lines from the start: figures that shrink right after they appear stay too large
+        self.verdict.styles = {"flex": "0 0 auto", "min-height": "58px"}
         self.plots = pn.Column(
             self.verdict,
             self.view.view,
