@@ -23,7 +23,7 @@ from hamexplorer.hamiltonian import Hamiltonian, Shell
 
 __all__ = ["write_hamgnn"]
 
-_SOURCES = ("openmx", "hamgnn")
+_SOURCES = ("openmx", "hamgnn", "model")
 _DATA = "torch_geometric.data.data"
 
 
