@@ -28,14 +28,14 @@ _REPORT_SECONDS = 0.15
 def page_poster() -> Post:
     """A :data:`Post` for the page that is being made; in a notebook, a plain call.
 
-    Must be called on the page's thread.
+    Must be called on the page's thread. What comes after the visitor has left is dropped.
     """
     document = pn.state.curdoc
+    if document is None or document.session_context is None:
+        return lambda function: function()
 
     def post(function: Callable[[], None]) -> None:
-        if document is None or document.session_context is None:
-            function()
-        else:
+        if document.session_context is not None:
             document.add_next_tick_callback(lambda: _at_once(document, function))
 
     return post

@@ -88,6 +88,5 @@ def _constants(
     device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """D^l of the rotation that takes z to y, and of the charts' turn."""
-    return tuple(
-        torch.as_tensor(rotation_matrix(l, r), dtype=dtype, device=device) for r in (_Z_TO_Y, _TURN)
-    )
+    to_y, turned = (torch.as_tensor(rotation_matrix(l, r)) for r in (_Z_TO_Y, _TURN))
+    return to_y.to(device, dtype), turned.to(device, dtype)

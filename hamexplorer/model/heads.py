@@ -33,6 +33,8 @@ class BlockHead(nn.Module):
     momentum than any pair of shells couples to are not used.
     """
 
+    coupling: torch.Tensor
+
     def __init__(self, irreps: o3.Irreps, shells: Sequence[int]) -> None:
         super().__init__()
         self.shells = tuple(shells)
@@ -84,6 +86,8 @@ class BlockHead(nn.Module):
 
 class ScalarHead(nn.Module):
     """One even scalar per matrix element, averaged over each pair of shells; (n, width, width)."""
+
+    mean: torch.Tensor
 
     def __init__(self, irreps: o3.Irreps, shells: Sequence[int]) -> None:
         super().__init__()
