@@ -16,6 +16,7 @@ from hamexplorer.cli import (
     gallery,
     info,
     mae,
+    model,
     valley,
 )
 
@@ -57,4 +58,5 @@ application.command("compare")(compare.compare)
 application.command("convert")(convert.convert)
 application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
+application.add_typer(model.application, name="model")
 application.add_typer(cache.application, name="cache")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from hamexplorer.errors import FileFormatError, HamiltonianError
-from hamexplorer.formats.bundle import Member
+from hamexplorer.formats.bundle import Member, bundle_of_path
 from hamexplorer.formats.hamgnn.conversion import crystal_pairs, unit_of_length
-from hamexplorer.formats.hamgnn.graph import Crystal, read_graph
+from hamexplorer.formats.hamgnn.graph import Crystal, looks_like_graph, read_graph
 from hamexplorer.formats.hamgnn.rows import Rows, rows_kind
 from hamexplorer.formats.openmx.reader import BOHR
 
@@ -21,6 +22,8 @@ __all__ = [
     "GraphPair",
     "angular_momentum",
     "geometry",
+    "graph_hashes",
+    "graph_member",
     "joined",
     "read_pairs",
     "reverse_rows",
@@ -68,6 +71,26 @@ class Geometry:
     def n_edges(self) -> int:
         """Number of directed edges."""
         return len(self.source)
+
+
+def graph_member(path: str | Path) -> Member:
+    """The graph file at ``path``.
+
+    Raises:
+        FileFormatError: there is none, or it is none of HamGNN's.
+    """
+    member = bundle_of_path(path).chosen
+    if member is None or not looks_like_graph(member.head):
+        raise FileFormatError(f"{Path(path).name} is no graph_data.npz of HamGNN.")
+    return member
+
+
+def graph_hashes(members: Sequence[Member]) -> dict[str, str]:
+    """SHA-256 of one or two graph files by name, which may be the same in two folders."""
+    names = [member.name for member in members]
+    if len(set(names)) < len(names):
+        names = [names[0], f"{names[0]}, with spin–orbit"]
+    return {name: member.sha256 for name, member in zip(names, members, strict=True)}
 
 
 def read_pairs(graph: Member, graph_soc: Member | None = None) -> tuple[GraphPair, ...]:

@@ -36,7 +36,7 @@ from hamexplorer.model.spin_channels import Kind
 from hamexplorer.progress import Monitor
 from hamexplorer.provenance import Provenance, package_versions, structure_hash, timestamp
 
-__all__ = ["Run", "check_crystal", "predict", "predict_rows"]
+__all__ = ["Run", "check_crystal", "doubts", "predict", "predict_rows"]
 
 
 def predict(
@@ -100,7 +100,7 @@ def predict(
                 "dropped_below_eV": parts.dropped,
             },
             timings={"prediction": seconds},
-            warnings=(*card.listed("notes"), *_doubts(model, pair), *warnings),
+            warnings=(*doubts(model, pair), *warnings),
             citations=card.listed("citations"),
             versions=package_versions("torch", "e3nn", "numpy"),
             structure_hash=structure_hash(structure),
@@ -178,8 +178,9 @@ def _check(model: HamiltonianModel, pair: GraphPair) -> None:
         )
 
 
-def _doubts(model: HamiltonianModel, pair: GraphPair) -> list[str]:
-    told = []
+def doubts(model: HamiltonianModel, pair: GraphPair) -> tuple[str, ...]:
+    """What the user of a prediction must be told, besides what its matrix tells."""
+    told = list(model.card.listed("notes"))
     if not model.card.training_set:
         told.append(
             "The weights do not tell what they were trained on: nothing says whether they fit this "
@@ -190,7 +191,7 @@ def _doubts(model: HamiltonianModel, pair: GraphPair) -> list[str]:
             "The model knows spin–orbit coupling, which needs a graph with spin–orbit beside this "
             "one: the prediction is without."
         )
-    return told
+    return tuple(told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.sources.protocol import Capability, Cost
 
-__all__ = ["MAX_FILE_BYTES", "FileSource"]
+__all__ = ["MAX_FILE_BYTES", "FileSource", "same_crystal"]
 
 MAX_FILE_BYTES = 4e9
 """Largest file that is opened."""
@@ -73,7 +73,7 @@ class FileSource:
     def check(self, structure: Structure) -> None:
         """Raise :class:`~hamexplorer.errors.StructureError` unless the file holds ``structure``."""
         stored = self.hamiltonian.structure
-        if not _same_crystal(stored, structure):
+        if not same_crystal(stored, structure):
             raise StructureError(
                 f"{self.path.name} holds the Hamiltonian of {stored.composition.formula} "
                 f"({len(stored)} sites) in another cell or at other positions than the structure "
@@ -92,7 +92,8 @@ class FileSource:
         return self.hamiltonian
 
 
-def _same_crystal(first: Structure, second: Structure) -> bool:
+def same_crystal(first: Structure, second: Structure) -> bool:
+    """Whether cell, species and positions are the same within 1e-3 Å, in the same order."""
     if [s.species_string for s in first] != [s.species_string for s in second]:
         return False
     if np.abs(first.lattice.matrix - second.lattice.matrix).max() > _POSITION_TOLERANCE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hamexplorer.dft.settings import DftSettings
@@ -31,7 +32,37 @@ def _file(**settings: Any) -> Source:
     return FileSource(settings["path"])
 
 
-_SOURCES: dict[str, Callable[..., Source]] = {"dft": _dft, "file": _file}
+def _model(**settings: Any) -> Source:
+    # networks take a second to import, and most sources need none
+    from hamexplorer.model.evaluation import Run
+    from hamexplorer.model.importing import WeightFiles
+    from hamexplorer.sources.model import ModelSource
+
+    accepted = (*_WEIGHTS, *_GRAPHS, "index", *_RUN)
+    unknown = [name for name in settings if name not in accepted]
+    if unknown or not {"weights", "graph"} <= set(settings):
+        raise SettingsError(
+            "The source 'model' takes weights and graph, and may take "
+            f"{', '.join(name for name in accepted if name not in ('weights', 'graph'))}."
+        )
+    paths = {
+        name: Path(settings[name])
+        for name in (*_WEIGHTS, *_GRAPHS)
+        if settings.get(name) is not None
+    }
+    return ModelSource(
+        WeightFiles(**{name: path for name, path in paths.items() if name in _WEIGHTS}),
+        paths["graph"],
+        paths.get("graph_soc"),
+        settings.get("index", 0),
+        Run(**{name: settings[name] for name in _RUN if name in settings}),
+    )
+
+
+_WEIGHTS = ("weights", "config", "weights_soc", "config_soc")
+_GRAPHS = ("graph", "graph_soc")
+_RUN = ("device", "dtype")
+_SOURCES: dict[str, Callable[..., Source]] = {"dft": _dft, "file": _file, "model": _model}
 
 
 def source_names() -> tuple[str, ...]:
@@ -41,7 +72,9 @@ def source_names() -> tuple[str, ...]:
 
 def make_source(name: str, /, **settings: Any) -> Source:
     """The source of that name: ``dft`` (settings: those of
-    :class:`~hamexplorer.dft.settings.DftSettings`) or ``file`` (setting: ``path``).
+    :class:`~hamexplorer.dft.settings.DftSettings`), ``file`` (setting: ``path``), or
+    ``model`` (settings: ``weights`` and ``graph``, see
+    :class:`~hamexplorer.sources.model.ModelSource`).
 
     Raises:
         SettingsError: the name or a setting is unknown, or a value out of its range.

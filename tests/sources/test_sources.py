@@ -24,7 +24,7 @@ def stored(tmp_path: Path) -> Path:
 def test_every_source_keeps_the_protocol(stored: Path) -> None:
     for source in (FileSource(stored), ChainSource()):
         assert isinstance(source, Source)
-    assert source_names() == ("dft", "file")
+    assert source_names() == ("dft", "file", "model")
 
 
 def test_file_answers_for_its_own_structure_alone(stored: Path) -> None:
