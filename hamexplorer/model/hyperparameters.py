@@ -44,18 +44,14 @@ class Hyperparameters:
     legacy_edge_update: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", o3.Irreps(self.features))
-        object.__setattr__(self, "harmonics", o3.Irreps(self.harmonics))
+        object.__setattr__(self, "features", _irreps("features", self.features))
+        object.__setattr__(self, "harmonics", _irreps("harmonics", self.harmonics))
         if not self.features.count("0e"):
             raise SettingsError(f"Features need even scalars (0e), not {self.features} alone.")
         if not 0 < self.cutoff < 1e3:
             raise SettingsError(f"The cutoff must be a length in bohr, not {self.cutoff}.")
-        for name, irreps in (("features", self.features), ("harmonics", self.harmonics)):
-            if not 0 < irreps.dim <= _MAX_DIM or irreps.lmax > MAX_L:
-                raise SettingsError(
-                    f"The {name} must have 1 … {_MAX_DIM} components of l up to {MAX_L}, not "
-                    f"{irreps.dim} up to {irreps.lmax}."
-                )
+        if any(mul != 1 or ir.p != (-1) ** ir.l for mul, ir in self.harmonics):
+            raise SettingsError(f"Edge harmonics must be such as 0e+1o+2e, not {self.harmonics}.")
         hidden = self.radial_hidden
         if len(hidden) > _MAX_HIDDEN or not all(0 < n <= 1000 for n in hidden):
             raise SettingsError(
@@ -69,3 +65,17 @@ class Hyperparameters:
     def radial_widths(self) -> tuple[int, ...]:
         """Widths of a radial network but for its output."""
         return (self.n_radial, *self.radial_hidden)
+
+
+def _irreps(name: str, given: o3.Irreps | str) -> o3.Irreps:
+    try:
+        irreps = o3.Irreps(given)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise SettingsError(f"The {name} must be such as 8x0e+4x1o, not {given!r}.") from error
+    if not 0 < irreps.dim <= _MAX_DIM or irreps.lmax > MAX_L:
+        raise SettingsError(
+            f"The {name} must have 1 … {_MAX_DIM} components of l up to {MAX_L}, not {irreps}."
+        )
+    if len({ir for _, ir in irreps}) != len(irreps) or any(mul < 1 for mul, _ in irreps):
+        raise SettingsError(f"The {name} must name each irrep once, with its number, not {irreps}.")
+    return irreps
