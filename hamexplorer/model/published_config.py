@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,8 +106,8 @@ def config_hyperparameters(
     _check(_part(config, "output_nets", "HamGNN_out"), {**_OUT_ONLY, **_KIND_ONLY[kind]})
     try:
         return Hyperparameters(
-            features=o3.Irreps(part["irreps_node_features"]),
-            harmonics=o3.Irreps(part["irreps_edge_sh"]),
+            features=_irreps(part["irreps_node_features"]),
+            harmonics=_irreps(part["irreps_edge_sh"]),
             n_layers=int(part["num_layers"]),
             cutoff=float(part["cutoff"]),
             n_radial=int(part["num_radial"]),
@@ -130,7 +131,7 @@ def orbital_width(config: Mapping[str, Any]) -> int:
     width = _part(config, "output_nets", "HamGNN_out").get("nao_max")
     if not isinstance(width, int) or width not in LAYOUTS:
         raise FileFormatError(
-            f"nao_max of the configuration's HamGNN_out is {width!r}; accepted are "
+            f"nao_max of the configuration's HamGNN_out is {reprlib.repr(width)}; accepted are "
             f"{', '.join(map(str, LAYOUTS))}."
         )
     return width
@@ -206,6 +207,12 @@ def inferred_width(state: State, features: o3.Irreps, kind: Kind) -> int:
     )
 
 
+def _irreps(text: Any) -> o3.Irreps:
+    if not isinstance(text, str):
+        raise TypeError("irreps are no text such as 64x0e+32x1o")
+    return o3.Irreps(text)
+
+
 def _part(config: Mapping[str, Any], group: str, name: str) -> Mapping[str, Any]:
     outer = config.get(group)
     part = outer.get(name) if isinstance(outer, Mapping) else None
@@ -218,7 +225,7 @@ def _check(part: Mapping[str, Any], only: Mapping[str, tuple[Any, ...]]) -> None
     for key, accepted in only.items():
         if key in part and part[key] not in accepted:
             raise FileFormatError(
-                f"The configuration has {key}: {part[key]!r}; supported is "
+                f"The configuration has {key}: {reprlib.repr(part[key])}; supported is "
                 + " or ".join(repr(a) for a in accepted)
                 + "."
             )

@@ -8,6 +8,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,15 +192,60 @@ def test_model_of_two_checkpoints(files: Callable[[str], Path]) -> None:
     assert old.layout.width == 14
 
 
-# --- what is refused ----------------------------------------------------------------------------
-
-
 def changed(path: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """A checkpoint with another content, saved by PyTorch itself."""
     content = torch.load(path, weights_only=True)
     change(content)
     torch.save(content, target)
     return target
+
+
+OLD_NAMES = {
+    "onsite_hamiltonian_network": "onsitenet_h",
+    "offsite_hamiltonian_network": "offsitenet_h",
+    "onsite_ksi_network": "onsitenet_ksi",
+    "offsite_ksi_network": "offsitenet_ksi",
+}
+
+
+def with_old_names(content: dict[str, Any]) -> None:
+    renamed = {}
+    for name, value in content["state_dict"].items():
+        for new, old in OLD_NAMES.items():
+            name = name.replace(f"output_module.{new}.", f"output_module.{old}.")
+        renamed[name] = value
+    content["state_dict"] = renamed
+
+
+def test_names_of_version_2_0(files: Callable[[str], Path], tmp_path: Path) -> None:
+    given = weight_files(files(SIC))
+    assert given.weights_soc is not None
+    plain = changed(given.weights, tmp_path / "nonsoc.ckpt", with_old_names)
+    soc = changed(given.weights_soc, tmp_path / "soc.ckpt", with_old_names)
+    old = open_model(WeightFiles(plain, given.config, soc, given.config_soc))
+    assert old.fingerprint == open_model(given).fingerprint
+    data = (files(PICKLE) / "predictor_legacy_v2_1.pkl").read_bytes()
+    assert b"HamGNN_v_2_1" in data
+    (tmp_path / "predictor.pkl").write_bytes(data.replace(b"HamGNN_v_2_1", b"HamGNN_v_2_0"))
+    older = open_model(WeightFiles(tmp_path / "predictor.pkl"))
+    assert older.fingerprint == open_model(weight_files(files(PICKLE))).fingerprint
+
+
+def test_a_second_network_that_was_trained_alone_is_told(
+    files: Callable[[str], Path], tmp_path: Path
+) -> None:
+    given = weight_files(files(SIC))
+    assert given.config_soc is not None
+    config = yaml.safe_load(given.config_soc.read_text())
+    assert open_model(given).card.listed("notes") == ()
+    config["output_nets"]["HamGNN_out"]["add_H_nonsoc"] = False
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    model = open_model(replace(given, config_soc=tmp_path / "c.yaml"))
+    (note,) = model.card.listed("notes")
+    assert "add_H_nonsoc: false" in note
+
+
+# --- what is refused ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -237,6 +283,7 @@ PRE, OUT = ("representation_nets", "HamGNN_pre"), ("output_nets", "HamGNN_out")
         (PRE, "irreps_node_features", "9x0e+4x0o+6x1o", "another architecture, or a wrong conf"),
         (PRE, "irreps_node_features", "8x0e+", "HamGNN_pre is damaged"),
         (PRE, "irreps_node_features", "999999999x0e", "HamGNN_pre is damaged: The features"),
+        (PRE, "irreps_node_features", [[8, "0e"]], "irreps are no text"),
         (PRE, "irreps_edge_sh", "0e+1o+2e", "has .* numbers, but by the hyper-parameters"),
         (PRE, "irreps_edge_sh", "0e+1e", "Edge harmonics must be"),
         (PRE, "num_layers", 3, "no weight 'representation.convolutions.2"),
@@ -277,6 +324,17 @@ def test_wrong_configurations_are_told(
         open_model(WeightFiles(folder / "nonsoc.ckpt", path))
 
 
+LAUGHS = "\n".join(
+    [
+        "a0: &a0 [lol, lol]",
+        *(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 30)),
+        "representation_nets: {HamGNN_pre: {rbf_func: *a29}}",
+        "output_nets: {HamGNN_out: {nao_max: *a29}}",
+    ]
+)
+"""A short text that would be 10²⁸ words long if it were written out."""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -285,6 +343,7 @@ def test_wrong_configurations_are_told(
         ("a: !!python/object/apply:os.system ['echo']", "is no YAML"),
         ("representation_nets: 3\noutput_nets: 4\n", "no part representation_nets → HamGNN_pre"),
         ("[" * 5000, "is no YAML"),
+        (LAUGHS, "nao_max .* is .*; accepted are|supported is"),
     ],
 )
 def test_files_that_are_no_configuration(
