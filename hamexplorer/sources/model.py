@@ -60,8 +60,8 @@ class ModelSource:
 
     @cached_property
     def model(self) -> HamiltonianModel:
-        """The weights, on the device."""
-        return open_model(self.files).on(self.run.torch_device, self.run.torch_dtype)
+        """The weights."""
+        return open_model(self.files)
 
     @cached_property
     def _members(self) -> tuple[Member, ...]:
