@@ -162,7 +162,7 @@ def filter_edges(parts: Sequence[tuple[Prepared, Blocks]], radial: torch.Tensor)
                 first, last = prepared.paths.rows[m].spans[o]
                 start = prepared.paths.out_channels[o][0]
                 v = prepared.mixers[o][:, first - start : last - start]
-                z = _scaled(found[o], s[first:last])
+                z = _scaled(found[o], s[first:last], 1 if m == 0 else 2)
                 total = v @ z if total is None else torch.addmm(total, v, z)
             shape = (mul, 1 if m == 0 else 2, n_edges)
             rows[o].append(radial.new_zeros(shape) if total is None else total.view(shape))
@@ -185,18 +185,17 @@ def _products(f: Prepared, x: Blocks, m: int) -> list[list[torch.Tensor]]:
     return result
 
 
-def _scaled(pieces: list[torch.Tensor], scales: torch.Tensor) -> torch.Tensor:
-    """All pieces under each other, the rows of both signs of m times ``scales`` (channels, E)."""
+def _scaled(pieces: list[torch.Tensor], scales: torch.Tensor, width: int) -> torch.Tensor:
+    """All pieces under each other, their ``width`` rows of m times ``scales`` (channels, E)."""
     channels, n_edges = scales.shape
-    width = pieces[0].shape[1] // n_edges
     if torch.is_grad_enabled():
         z = torch.cat(pieces).view(channels, width, n_edges)
-        return (z * scales[:, None]).view(channels, -1)
+        return (z * scales[:, None]).flatten(1)
     # the same in one pass over memory
     z = scales.new_empty(channels, width, n_edges)
     start = 0
     for piece in pieces:
         end = start + len(piece)
-        torch.mul(piece.view(-1, width, n_edges), scales[start:end, None], out=z[start:end])
+        torch.mul(piece.view(len(piece), width, n_edges), scales[start:end, None], out=z[start:end])
         start = end
-    return z.view(channels, -1)
+    return z.flatten(1)

@@ -71,7 +71,7 @@ class BlockHead(nn.Module):
                 coupling = w3j(l_a, l_b, big).transpose(2, 0, 1) * math.sqrt(2 * big + 1)
                 block[:, k, starts[a] : starts[a + 1], starts[b] : starts[b + 1]] = coupling
             rows.append(block.reshape(ir.dim * mul, n * n))
-        return torch.from_numpy(np.concatenate(rows)).to(torch.get_default_dtype())
+        return torch.from_numpy(np.concatenate(rows))
 
     def coupled_channels(self, x: list[torch.Tensor], channels: int) -> list[torch.Tensor]:
         """y_L by block, shaped as the features are; ``channels`` is their axis of mul."""
@@ -98,7 +98,7 @@ class ScalarHead(nn.Module):
         sizes = np.array([2 * l + 1 for l in shells])  # noqa: E741
         member = np.repeat(np.eye(len(sizes)), sizes, axis=0)
         # the mean over a shell: P = M (MᵀM)⁻¹ Mᵀ
-        mean = torch.from_numpy(member / sizes @ member.T).to(torch.get_default_dtype())
+        mean = torch.from_numpy(member / sizes @ member.T)
         self.register_buffer("mean", mean, persistent=False)
 
     def forward(self, x: list[torch.Tensor], channels: int) -> torch.Tensor:

@@ -196,5 +196,5 @@ class Rows:
 def w3j(l_1: int, l_2: int, l_3: int) -> NDArray[np.float64]:
     """e3nn's real Wigner 3j symbols, (2l₁ + 1, 2l₂ + 1, 2l₃ + 1)."""
     with torch.device("cpu"):  # a network may be laid out on the meta device
-        coupling: NDArray[np.float64] = o3.wigner_3j(l_1, l_2, l_3).double().numpy()
+        coupling: NDArray[np.float64] = o3.wigner_3j(l_1, l_2, l_3, dtype=torch.float64).numpy()
     return coupling
