@@ -170,7 +170,7 @@ class PlainNetwork:
             gated, pieces[ends[0] : ends[1]], pieces[ends[1] :], strict=True
         ):
             block = piece.reshape(len(x), mul, ir.dim) * SSP * ssp(gate)[:, :, None]
-            acted.append(block.reshape(len(x), -1))
+            acted.append(block.flatten(1))
         return x + self._linear(f"{name}.linear2", torch.cat(acted, dim=1), scalars + gated, f)
 
     def _linear(

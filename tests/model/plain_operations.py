@@ -66,7 +66,7 @@ class Einsums:
                 at += mul_in * mul_out
                 part = x[:, where].reshape(len(x), mul_in, ir_in.dim)
                 mixed = torch.einsum("zui,uw->zwi", part, w) / math.sqrt(total)
-                result[number] = result[number] + mixed.reshape(len(x), -1)
+                result[number] = result[number] + mixed.flatten(1)
         assert at == weight.numel(), (at, weight.numel())
         return torch.cat(result, dim=1)
 
@@ -88,7 +88,7 @@ class Einsums:
             second = y[:, y_slices[j]]
             c = o3.wigner_3j(ir_1.l, irreps[1][j].ir.l, ir.l, dtype=x.dtype, device=x.device)
             out = torch.einsum("zui,zj,ijk,uw->zwk", first, second, c, w)
-            result.append(out.reshape(len(x), -1) * math.sqrt(ir.dim / mul_1))
+            result.append(out.flatten(1) * math.sqrt(ir.dim / mul_1))
         assert at == weight.numel(), (at, weight.numel())
         return torch.cat(result, dim=1), o3.Irreps([(mul, ir) for *_, mul, ir in kinds])
 

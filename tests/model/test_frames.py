@@ -230,7 +230,6 @@ class TestFewAndManyEdges:
 
     @pytest.mark.parametrize("kind", ["scalar", "spin_orbit"])
     def test_no_edges(self, kind):
-        # FAILS as of now: filters divides by the number of edges.
         channel, plain = fast_and_plain(kind, P, SHELLS)
         graph = molecule([8], [[0.4, 0.1, -3.0]])
         assert graph.source.numel() == 0

@@ -44,7 +44,7 @@ def plain(folder: str, kind: str) -> Seen:
 
 def worst(a: torch.Tensor, b: torch.Tensor) -> float:
     assert a.shape == b.shape
-    return float((a.double() - b.double()).abs().max()) if a.numel() else 0.0
+    return float((a.detach().double() - b.detach().double()).abs().max()) if a.numel() else 0.0
 
 
 class TestPublished:
