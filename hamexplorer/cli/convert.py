@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,9 @@ def convert(
             rich_help_panel=_PANEL,
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that hamexplorer did not write.")
+    ] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="Show which formats are read and written.")
     ] = False,
@@ -77,7 +81,10 @@ def convert(
     from hamexplorer.hamiltonian import SpinState
 
     writer = writer_for(target, to)
-    options = WriteOptions(SpinState(soc=soc, theta=theta, phi=phi, exchange=exchange), spinor)
+    options = WriteOptions(
+        SpinState(soc=soc, theta=theta, phi=phi, exchange=exchange), spinor, force
+    )
+    _refuse_own_input(Path(source), Path(target))
     h = load_hamiltonian_input(source, reading.options())
     report = writer.write(h, Path(target), options)
     if json:
@@ -98,3 +105,17 @@ def convert(
     print(f"written as {writer.title}: {', '.join(str(file) for file in report.files)}")
     for note in report.notes:
         print(f"note: {note}")
+
+
+def _refuse_own_input(source: Path, target: Path) -> None:
+    """Complain of a target that is, holds or stands among the files that are read.
+
+    Raises:
+        SettingsError: it is.
+    """
+    read, made = Path(os.path.realpath(source)), Path(os.path.realpath(target))
+    inside = made.is_file() and read.is_dir() and made.is_relative_to(read)
+    if made == read or inside or (made.is_dir() and made == read.parent):
+        raise SettingsError(
+            f"{target} is among the files that are read ({source}): choose another name or folder."
+        )

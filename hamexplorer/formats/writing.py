@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 
-__all__ = ["WriteOptions", "WriteReport", "Writer"]
+__all__ = ["WriteOptions", "WriteReport", "Writer", "foreign"]
+
+
+def foreign(paths: Iterable[Path]) -> SettingsError:
+    """The refusal to replace what somebody else wrote."""
+    return SettingsError(
+        f"{', '.join(map(str, paths))} would be overwritten and was not written by hamexplorer: "
+        "choose another name or folder, or give --force to replace it."
+    )
 
 
 @dataclass(frozen=True)
@@ -18,10 +27,12 @@ class WriteOptions:
     Attributes:
         state: λ, the direction of the magnetisation and the exchange's factor that are written in.
         spinor: write spinors; None: if the Hamiltonian has spin–orbit or exchange.
+        force: replace files that hamexplorer did not write.
     """
 
     state: SpinState = field(default_factory=SpinState)
     spinor: bool | None = None
+    force: bool = False
 
     def as_spinor(self, h: Hamiltonian) -> bool:
         """Whether ``h`` is to be written as spinors."""

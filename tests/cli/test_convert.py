@@ -173,3 +173,50 @@ def test_open_and_write_in_python(tmp_path: Path) -> None:
         hx.write(h.structure, tmp_path / "a.h5")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="spin_order"):
         hx.open(WSE2, spin_order="none")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "foreign"),
+    [
+        ("deeph", "out", "out/POSCAR"),
+        ("deeph", "out", "out/info.json"),
+        ("deeph-old", "out", "out/hamiltonians.h5"),
+        ("hamgnn", "graph.npz", "graph.npz"),
+        ("wannier90-hr", "a_hr.dat", "a_hr.dat"),
+    ],
+)
+def test_files_of_others_are_replaced_by_force_alone(
+    name: str, target: str, foreign: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = tmp_path / foreign
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("{}\n")
+    arguments = ["convert", str(WSE2), str(tmp_path / target), "--to", name, "--no-spinor", "-q"]
+    message = refused(arguments, capsys)
+    assert foreign in message
+    assert "another name or folder" in message
+    assert theirs.read_text() == "{}\n"
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    assert main([*arguments, "--force"]) == 0
+    # what we wrote we replace unasked
+    assert main(arguments) == 0
+
+
+def test_nothing_is_written_onto_what_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "run" / "own.h5"
+    own.parent.mkdir()
+    hx.save(hx.open(WSE2), own)
+    before = own.read_bytes()
+    (tmp_path / "link.h5").symlink_to(own)
+    for target in (own, tmp_path / "link.h5"):
+        assert "files that are read" in refused(
+            ["convert", str(own), str(target), "--force"], capsys
+        )
+    for source in (own, own.parent):
+        arguments = ["convert", str(source), str(own.parent), "--to", "deeph"]
+        assert "files that are read" in refused(arguments, capsys)
+    assert "files that are read" in refused(["convert", str(own.parent), str(own)], capsys)
+    assert own.read_bytes() == before
+    assert len(list(own.parent.iterdir())) == 1

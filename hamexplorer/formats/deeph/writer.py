@@ -23,12 +23,14 @@ from hamexplorer.formats.deeph.keyed import write_keyed
 from hamexplorer.formats.deeph.reader import ORDERS
 from hamexplorer.formats.orders import HarmonicOrder, reordering
 from hamexplorer.formats.spin_elements import spin_elements
-from hamexplorer.formats.writing import WriteOptions, WriteReport
+from hamexplorer.formats.writing import WriteOptions, WriteReport, foreign
 from hamexplorer.hamiltonian import Hamiltonian, Pairs, SpinState
 
 __all__ = ["write_new", "write_old"]
 
 _Write = Callable[[Path], object]
+_MARK = {"written_by": "hamexplorer"}
+"""In info.json: the set may be replaced."""
 
 
 def write_new(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteReport:
@@ -36,10 +38,11 @@ def write_new(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRepor
 
     Raises:
         HamexplorerError: two sites of an element have different shells, a shell's l is beyond 6,
-            or the folder cannot be written.
+            the folder cannot be written, or holds files of others by these names.
     """
     metric, blocks = _matrices(h, options, ORDERS["new"])
     info = {
+        **_MARK,
         "atoms_quantity": h.basis.n_sites,
         "orbits_quantity": h.basis.n_orbitals,
         "orthogonal_basis": False,
@@ -57,6 +60,7 @@ def write_new(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRepor
             "overlap.h5": _hdf5(lambda file: write_chunked(file, metric, sizes)),
             "hamiltonian.h5": _hdf5(lambda file: write_chunked(file, blocks, sizes)),
         },
+        options.force,
     )
     groups = [symbol for symbol, _ in itertools.groupby(h.basis.symbols)]
     notes = _notes(h, options, blocks.spins)
@@ -75,11 +79,13 @@ def write_old(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRepor
     there.
 
     Raises:
-        HamexplorerError: a shell's l is beyond 6, or the folder cannot be written.
+        HamexplorerError: a shell's l is beyond 6, or the folder cannot be written or holds files of
+            others by these names.
     """
     metric, blocks = _matrices(h, options, ORDERS["old"])
     lattice = h.structure.lattice
     info = {
+        **_MARK,
         "nsites": h.basis.n_sites,
         "isorthogonal": False,
         "isspinful": blocks.spins == 2,
@@ -103,6 +109,7 @@ def write_old(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRepor
             "overlaps.h5": _hdf5(lambda file: write_keyed(file, metric, sizes)),
             "hamiltonians.h5": _hdf5(lambda file: write_keyed(file, blocks, sizes)),
         },
+        options.force,
     )
     return WriteReport(files, tuple(_notes(h, options, blocks.spins)))
 
@@ -139,10 +146,13 @@ def _spin_blocks(pairs: Pairs, parts: list[NDArray[np.complex128]]) -> NDArray[n
     return values
 
 
-def _write(target: Path, contents: Mapping[str, _Write]) -> tuple[Path, ...]:
+def _write(target: Path, contents: Mapping[str, _Write], force: bool) -> tuple[Path, ...]:
     """All files or none; those of another name in the folder stay."""
     if target.exists() and not target.is_dir():
         raise SettingsError(f"{target} exists and is no folder.")
+    standing = [target / name for name in contents if (target / name).exists()]
+    if standing and not force and not _ours(target / "info.json"):
+        raise foreign(standing)
     made = not target.exists()
     try:
         target.mkdir(exist_ok=True)
@@ -159,6 +169,15 @@ def _write(target: Path, contents: Mapping[str, _Write]) -> tuple[Path, ...]:
                 target.rmdir()
         raise
     return tuple(target / name for name in contents)
+
+
+def _ours(info: Path) -> bool:
+    """Whether an info.json carries our mark."""
+    try:
+        found = json.loads(info.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and _MARK.items() <= found.items()
 
 
 def _text(content: str) -> _Write:

@@ -18,12 +18,14 @@ from hamexplorer.formats.hamgnn.pickle_stream import object_array, tensor, write
 from hamexplorer.formats.openmx.reader import BOHR, HARTREE
 from hamexplorer.formats.restricted_pickle import GlobalName, Record
 from hamexplorer.formats.spin_elements import spin_elements
-from hamexplorer.formats.writing import WriteOptions, WriteReport
+from hamexplorer.formats.writing import WriteOptions, WriteReport, foreign
 from hamexplorer.hamiltonian import Hamiltonian, Shell
 
 __all__ = ["write_hamgnn"]
 
 _SOURCES = ("openmx", "hamgnn", "model")
+_MARK = b"written by hamexplorer"
+"""The archive's comment: the file may be replaced."""
 _DATA = "torch_geometric.data.data"
 
 
@@ -39,11 +41,14 @@ def write_hamgnn(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRe
 
     Raises:
         SettingsError: the suffix is not .npz; the orbitals are not those of OpenMX for which
-            HamGNN has places; or spinors are declined for what only spinors hold.
+            HamGNN has places; a file of others stands there; or spinors are declined for what
+            only spinors hold.
         FileFormatError: an element that HamGNN does not have.
         HamexplorerError: the file cannot be written.
     """
     path = checked_output(target, (".npz",))
+    if path.exists() and not options.force and not _ours(path):
+        raise foreign([path])
     width = _width(h)
     graph = _Graph(h, width)
     fields = {**graph.fields(), **_matrices(h, graph, options)}
@@ -62,10 +67,19 @@ def write_hamgnn(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRe
         zipfile.ZipFile(temporary, "w") as archive,
         archive.open("graph.npy", "w", force_zip64=True) as stream,
     ):
+        archive.comment = _MARK
         header = {"descr": "|O", "fortran_order": False, "shape": ()}
         np.lib.format.write_array_header_1_0(stream, header)
         write_pickle(object_array({0: data}), stream)
     return WriteReport((path,), _notes(h, width, options))
+
+
+def _ours(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment == _MARK
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _width(h: Hamiltonian) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,8 @@ from hamexplorer.hamiltonian import Hamiltonian, Pairs, SpinState
 __all__ = ["write_hr", "write_tb"]
 
 _WANNIER90 = HarmonicOrder(ORDER)
+_OURS = "hamexplorer"
+"""First word of the matrices' comment."""
 _MAX_LINES = 3e7
 """Of one file: some two gigabytes."""
 
@@ -72,7 +74,11 @@ def _write(
         raise SettingsError(f"{target}: a file of this format is named SEED{ending}.")
     seed = target.name[: -len(ending)]
     win, centres = target.with_name(f"{seed}.win"), target.with_name(f"{seed}_centres.xyz")
-    _check_neighbours(target.with_name(f"{seed}_wsvec.dat"), win, centres)
+    _check_neighbours(
+        target.with_name(f"{seed}_wsvec.dat"),
+        {target: _OURS, win: WINNER, centres: WINNER[2:]},
+        options,
+    )
     if kind == "tb" and h.position is None:
         orthogonal = orthogonalised(replace(h, position=np.zeros((3, h.pairs.n_elements))))
     else:
@@ -110,20 +116,23 @@ def _write(
     return WriteReport((target, win, centres), notes)
 
 
-def _check_neighbours(vectors: Path, win: Path, centres: Path) -> None:
+def _check_neighbours(vectors: Path, marks: Mapping[Path, str], options: WriteOptions) -> None:
+    """``marks``: what stands at the beginning of each file if it is ours."""
     if vectors.exists():
         raise SettingsError(
             f"{vectors} of another calculation stands there, and readers would apply it to the new "
             "file; choose another name or folder."
         )
-    for path, mark in ((win, WINNER), (centres, WINNER[2:])):
+    if options.force:
+        return
+    for path, mark in marks.items():
         if not path.exists():
             continue
         with path.open("rb") as stream:
             if mark.encode() not in stream.read(200):
                 raise SettingsError(
-                    f"{path} exists and is not of hamexplorer; it belongs to the new file by its "
-                    "name and would be overwritten: choose another name or folder."
+                    f"{path} exists and is not of hamexplorer; it would be overwritten: choose "
+                    "another name or folder, or give --force to replace it."
                 )
 
 
@@ -221,7 +230,7 @@ def _fermi_energy(h: Hamiltonian, options: WriteOptions) -> float | None:
 
 def _comment(orthogonal: Orthogonalised, state: SpinState, spinor: bool) -> str:
     """The first line of the matrices' file."""
-    words = ["hamexplorer"]
+    words = [_OURS]
     if orthogonal.mesh is not None:
         mesh = "x".join(map(str, orthogonal.mesh))
         words.append(f"Loewdin orthogonalisation on a {mesh} k mesh")
