@@ -137,6 +137,12 @@ class LiveDosPlot:
         inside = (energy >= low) & (energy <= high)
         self._x_range.end = 1.05 * float(total[inside].max(initial=0.1))
 
+    def clear(self) -> None:
+        """Draw nothing, without a legend, until the next :meth:`update`."""
+        self.total_source.data = {"dos": [], "energy": []}
+        self.group_source.data = {"xs": [], "ys": [], "name": [], "colour": []}
+        self.figure.legend.visible = False
+
     def set_theme(self, dark: bool) -> None:
         """Switch between light and dark."""
         apply_theme(self.figure, dark)

@@ -86,13 +86,13 @@ class BandsPage:
                 "Bands",
                 lambda: self._stem("bands"),
                 self._band_table,
-                lambda: self._bands.figure if self._bands else None,
+                lambda: self._bands.figure if self._bands and self._drawn is not None else None,
             ),
             Exported(
                 "DOS",
                 lambda: self._stem("dos"),
-                lambda: self._densities.to_dataframe() if self._densities else None,
-                lambda: self._dos.figure if self._dos else None,
+                lambda: self._densities.to_dataframe() if self._densities is not None else None,
+                lambda: self._dos.figure if self._dos and self._densities is not None else None,
             ),
         )
         self.toolbar = pn.Row(
@@ -185,7 +185,9 @@ class BandsPage:
 
     def _subject_changed(self, *_: param.parameterized.Event) -> None:
         h = self._state.hamiltonian
-        self._model = None
+        self._model = self._drawn = self._densities = None
+        if self._dos is not None:
+            self._dos.clear()
         self._show_empty()
         if h is None:
             return
