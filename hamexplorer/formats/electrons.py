@@ -13,7 +13,9 @@ from hamexplorer.hamiltonian import BlochSum, Hamiltonian
 __all__ = [
     "ASSUMED",
     "SMEARING",
+    "UNWRITTEN",
     "ElectronCount",
+    "are_assumed",
     "can_recount",
     "count_electrons",
     "recount",
@@ -28,6 +30,9 @@ _BATCH = 4_000_000  # matrix elements at once
 _GAP = 8.0  # kT from the Fermi energy within which a level makes a metal
 _CLEAR = 0.2
 _ORIGIN = "n_electrons_from"
+_HALF = "half filling"
+UNWRITTEN = "The number of electrons was an assumption (half of all states) and is not written."
+"""What a writer says of it."""
 ASSUMED = "The file does not tell how many electrons there are"
 """How a warning begins that no longer holds when somebody gives the number."""
 _COUNTED = "Up to the Fermi energy"
@@ -91,7 +96,7 @@ def with_electrons(
     if options.n_electrons is not None:
         n_electrons, origin, fermi = options.n_electrons, "user", None
     elif fermi is None:
-        n_electrons, origin = float(h.basis.n_orbitals), "half filling"
+        n_electrons, origin = float(h.basis.n_orbitals), _HALF
         warnings.append(
             f"{ASSUMED}: half of all states are taken to be filled ({n_electrons:g} electrons). "
             "Gap and Fermi level mean nothing until the number of electrons or the Fermi energy is "
@@ -116,6 +121,11 @@ def with_electrons(
         },
     )
     return replace(h, n_electrons=n_electrons, provenance=provenance)
+
+
+def are_assumed(h: Hamiltonian) -> bool:
+    """Whether the number of electrons of ``h`` is half of all states for want of better."""
+    return h.provenance.results.get(_ORIGIN) == _HALF
 
 
 def can_recount(h: Hamiltonian) -> bool:

@@ -1,4 +1,4 @@
-"""Elements from the labels that codes let their users choose."""
+"""Elements from the labels that codes let their users choose, and orbitals without a name."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from pymatgen.core import Element
 
 from hamexplorer.errors import FileFormatError
+from hamexplorer.hamiltonian import Basis
 
-__all__ = ["element_of_label", "guesses_told"]
+__all__ = ["UNKNOWN_ORBITAL", "element_of_label", "guesses_told", "unknown_told"]
+
+UNKNOWN_ORBITAL = re.compile(r"w\d+(?:\(.*\))?\d*")
+"""Label of a shell that is one function of no known angular momentum, such as ``w3``."""
 
 
 def element_of_label(label: str, guessed: dict[str, str]) -> Element:
@@ -30,6 +34,15 @@ def element_of_label(label: str, guessed: dict[str, str]) -> Element:
                 guessed[label] = symbol
             return Element(symbol)
     raise FileFormatError(f"Species {label!r} names no element.")
+
+
+def unknown_told(basis: Basis) -> str | None:
+    """A sentence on functions that a format must call s; None if there are none."""
+    labels = [shell.label for shells in basis.shells for shell in shells]
+    count = sum(UNKNOWN_ORBITAL.fullmatch(label) is not None for label in labels)
+    if not count:
+        return None
+    return f"{count} functions are written as s: what orbitals they are is not known."
 
 
 def guesses_told(guessed: Mapping[str, str]) -> str | None:

@@ -31,7 +31,7 @@ class ReadRecord:
     def add(self, *members: Member) -> None:
         """More files that were found to be needed."""
         for member in members:
-            self._hashes[member.name] = self._pool.submit(getattr, member, "sha256")
+            self._hashes[member.name] = self._pool.submit(getattr, member, "digest")
 
     def provenance(
         self,

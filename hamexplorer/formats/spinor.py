@@ -79,17 +79,21 @@ def spinor_parts(
     check = _Checks(pairs, basis, negligible, tolerance)
     up, down, mixed = real
     symmetric, antisymmetric = check.halves(mixed)
-    scalar = check.hermitian("H_scalar", (up + down) / 2, 1)
-    exchange = [check.kept("B_x", symmetric, 1), None, check.kept("B_z", (up - down) / 2, 1)]
+    scalar = check.hermitian("H_scalar", _half(np.add(up, down)), 1)
+    exchange = [
+        check.kept("B_x", symmetric, 1),
+        None,
+        check.kept("B_z", _half(np.subtract(up, down)), 1),
+    ]
     spin_orbit = [None, check.kept("Λ_y", antisymmetric, -1), None]
     odd = None
     if imaginary is not None:
         up, down, mixed = imaginary
         symmetric, antisymmetric = check.halves(mixed)
-        odd = check.kept("A", (up + down) / 2, -1)
+        odd = check.kept("A", _half(np.add(up, down)), -1)
         exchange[1] = check.kept("B_y", np.negative(symmetric, out=symmetric), 1)
         spin_orbit[0] = check.kept("Λ_x", antisymmetric, -1)
-        spin_orbit[2] = check.kept("Λ_z", (up - down) / 2, -1)
+        spin_orbit[2] = check.kept("Λ_z", _half(np.subtract(up, down)), -1)
     field = exchange[2] if exchange[0] is None and exchange[1] is None else _three(exchange)
     return SpinParts(scalar, field, _three(spin_orbit), odd, check.defect, check.dropped)
 
@@ -202,6 +206,11 @@ class _Checks:
         pair = int(pairs.element_pair[element])
         first, second = (self._basis.site_labels[s[pair]] for s in (pairs.first, pairs.second))
         return f"{first}–{second}, R = {tuple(pairs.cell[pair].tolist())}"
+
+
+def _half(flat: Flat) -> Flat:
+    flat *= 0.5
+    return flat
 
 
 def _three(parts: Sequence[Flat | None]) -> Flat | None:

@@ -115,6 +115,18 @@ def test_without_the_images_of_wsvec_bands_are_others_and_it_is_said():
     np.testing.assert_allclose(bands(h, k[[gamma]])[0, ::2], energies[gamma], atol=1e-5)
     assert h.provenance.settings["use_ws_distance"] is False
     assert "no _wsvec.dat" in h.provenance.settings["without_wsvec"]
+    assert "There is no si_wsvec.dat beside si_hr.dat" in warned(h)
+    home = "use_ws_distance = .false.\n" + text_of(DATA / "si" / "si.win")
+    assert "wsvec" not in warned(read(FOUR, si_hr__dat=text, si__win=home))
+
+
+def test_files_of_other_programs_need_no_wsvec():
+    home = win(np.diag([3.0, 9, 9]))
+    assert "wsvec" not in warned(read(a_hr__dat=hr(CHAIN), a__win=home))
+    theirs = hr(CHAIN, comment=" written on  1Jan2026 at 10:00:00")
+    assert "There is no a_wsvec.dat" in warned(read(a_hr__dat=theirs, a__win=home))
+    alone = hr({HOME: 0.3}, comment=" written on  1Jan2026 at 10:00:00")
+    assert "wsvec" not in warned(read(a_hr__dat=alone, a__win=home))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from wannier_files import bands
 
 from hamexplorer.assets_path import asset
 from hamexplorer.errors import HamiltonianError, ResourceLimitError, SettingsError
-from hamexplorer.formats import read_hamiltonian
+from hamexplorer.formats import ReadOptions, read_hamiltonian
 from hamexplorer.formats.lowdin import is_orthogonal, orthogonalised
 from hamexplorer.formats.supercell import supercell_pairs
 from hamexplorer.formats.wannier90 import write_hr, write_tb
@@ -152,6 +152,34 @@ def test_fermi_energy_and_electrons_are_kept(tmp_path):
     write_hr(replace(h, provenance=record, n_electrons=2.5), tmp_path / "a_hr.dat", WriteOptions())
     assert "fermi_energy = -0.25" in (tmp_path / "a.win").read_text()
     assert read_hamiltonian(tmp_path / "a_hr.dat").n_electrons == 2.5
+
+
+@pytest.mark.parametrize("name", ["wannier90-hr", "wannier90-tb", "deeph", "deeph-old"])
+def test_what_was_assumed_is_no_fact_afterwards(name, tmp_path):
+    lattice = "begin unit_cell_cart\n3 0 0\n0 9 0\n0 0 9\nend unit_cell_cart\n"
+    rows = [
+        f"{r} 0 0 {m} {n} {abs(r) + (m == n)} 0" for r in (-1, 0, 1) for n in (1, 2) for m in (1, 2)
+    ]
+    (tmp_path / "in_hr.dat").write_text("\n".join(["x", "2", "3", "1 1 1", *rows, ""]))
+    atoms = "begin atoms_frac\nFe 0 0 0\nend atoms_frac\n"
+    (tmp_path / "in.win").write_text(lattice + atoms)
+    h = read_hamiltonian(tmp_path / "in_hr.dat")
+    assert [shell.label for shell in h.basis.shells[0]] == ["w1", "w2"]
+    writer = writer_for("", name)
+    target = tmp_path / writer.target.strip("/")
+    notes = " ".join(writer.write(h, target, WriteOptions()).notes)
+    assert "2 functions are written as s: what orbitals they are is not known." in notes
+    assert "number of electrons was an assumption" in notes
+    back = read_hamiltonian(target)
+    assert back.provenance.results["n_electrons_from"] == "half filling"
+    assert any("does not tell how many electrons" in w for w in back.provenance.warnings)
+    if name.startswith("wannier90"):
+        assert [shell.label for shell in back.basis.shells[0]] == ["w1", "w2"]
+        assert any("no known angular momentum" in w for w in back.provenance.warnings)
+    # a number that somebody gave is written
+    known = read_hamiltonian(tmp_path / "in_hr.dat", ReadOptions(n_electrons=1))
+    assert "assumption" not in " ".join(writer.write(known, target, WriteOptions()).notes)
+    assert read_hamiltonian(target).n_electrons == 1
 
 
 def test_shells_beyond_f_and_sites_without_element(tmp_path):

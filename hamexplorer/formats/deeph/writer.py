@@ -21,6 +21,8 @@ from hamexplorer.formats.deeph.chunked import write_chunked
 from hamexplorer.formats.deeph.crystal import shells_of
 from hamexplorer.formats.deeph.keyed import write_keyed
 from hamexplorer.formats.deeph.reader import ORDERS
+from hamexplorer.formats.electrons import UNWRITTEN, are_assumed
+from hamexplorer.formats.labels import unknown_told
 from hamexplorer.formats.orders import HarmonicOrder, reordering
 from hamexplorer.formats.spin_elements import spin_elements
 from hamexplorer.formats.writing import WriteOptions, WriteReport, foreign
@@ -49,7 +51,7 @@ def write_new(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRepor
         "spinful": blocks.spins == 2,
         "fermi_energy_eV": _fermi_energy(h, options),
         "elements_orbital_map": _by_element(h),
-        "occupation": h.n_electrons,
+        "occupation": None if are_assumed(h) else h.n_electrons,
     }
     sizes = h.basis.sizes
     files = _write(
@@ -90,7 +92,7 @@ def write_old(h: Hamiltonian, target: Path, options: WriteOptions) -> WriteRepor
         "isorthogonal": False,
         "isspinful": blocks.spins == 2,
         "fermi_level": _fermi_energy(h, options),
-        "occupation": h.n_electrons,
+        "occupation": None if are_assumed(h) else h.n_electrons,
     }
     cells = np.unique(h.pairs.cell, axis=0)
     sizes = h.basis.sizes
@@ -263,4 +265,8 @@ def _notes(h: Hamiltonian, options: WriteOptions, spins: int) -> list[str]:
         notes.append(f"DeepH's files have no place for {' and '.join(lost)}.")
     if any(of_site != shells_of(tuple(s.l for s in of_site)) for of_site in h.basis.shells):
         notes.append("Of a shell only l is kept: 4d becomes d1.")
+    if unknown := unknown_told(h.basis):
+        notes.append(unknown)
+    if are_assumed(h):
+        notes.append(UNWRITTEN)
     return notes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import DummySpecies, Lattice, Structure
 
+from hamexplorer.formats.labels import UNKNOWN_ORBITAL
 from hamexplorer.formats.wannier90.projections import ORDER, Projection
 from hamexplorer.hamiltonian import Basis, Shell
 
@@ -219,7 +220,13 @@ def _shells(
     while at < len(members):
         first = known[members[at]]
         run = [known[k] for k in members[at : at + 2 * first.l + 1]] if first is not None else []
-        if first is not None and _is_shell(first, run):
+        if first is not None and first.l == 0 and UNKNOWN_ORBITAL.fullmatch(first.note):
+            # s is what the writer had to call it
+            order.append(int(members[at]))
+            shells.append(Shell(_label(first.note, labels), 0))
+            loose += 1
+            at += 1
+        elif first is not None and _is_shell(first, run):
             m_of_file = ORDER[first.l]
             places = [m_of_file.index(m) for m in range(-first.l, first.l + 1)]
             order += [int(members[at + place]) for place in places]

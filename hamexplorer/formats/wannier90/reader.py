@@ -79,7 +79,13 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     projections = _spatial_projections(models[0], spatial)
     layout = lay_out(lattice, atoms, centres, projections, len(spatial[0]))
     built = _assembled(models, spatial, layout, lattice)
-    warnings = [*(spins.warnings if spins else ()), *layout.warnings, *built.position.warnings]
+    images = _images_missed(models)
+    warnings = [
+        *([images] if images else []),
+        *(spins.warnings if spins else ()),
+        *layout.warnings,
+        *built.position.warnings,
+    ]
     if spins is not None and spins.down is None and one_spin_of_two(chosen[0]):
         warnings.append(
             f"{models[0].raw.name} is named as one spin of two, but the other file is not beside "
@@ -124,7 +130,8 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         told = (*provenance.warnings, doubt)
         h = replace(h, provenance=replace(provenance, warnings=told))
     win = models[0].win
-    if win is not None and win.n_electrons is not None and options == ReadOptions():
+    asked = options.n_electrons is not None or options.fermi_energy is not None
+    if win is not None and win.n_electrons is not None and not asked:
         return replace(h, n_electrons=win.n_electrons)
     return with_electrons(h, options, None if win is None else win.fermi_energy)
 
@@ -331,6 +338,28 @@ def _title(models: list[Model], spins: SpinLayout | None) -> str:
     count = models[0].raw.n_functions
     each = " per spin" if spins is None else ""
     return f"Wannier90, {count} functions{each}, {kind}"
+
+
+def _images_missed(models: list[Model]) -> str | None:
+    """A sentence on a missing ``_wsvec.dat``, if the program that wrote one may have run.
+
+    Other programs' files need none; Wannier90's begin with "written on", or have degenerate R.
+    """
+    for model in models:
+        raw = model.raw
+        comment = raw.comment.strip().lower()
+        off = model.win is not None and model.win.keywords.get("use_ws_distance", "").strip(
+            "."
+        ).lower().startswith("f")
+        theirs = comment.startswith("written on") or bool((raw.degeneracies > 1).any())
+        if theirs and len(raw.cells) > 1 and not model.has_ws_distance and not off:
+            return (
+                f"There is no {model.seed}_wsvec.dat beside {raw.name}. If Wannier90 ran with "
+                "use_ws_distance (its default), bands between the k-points of its mesh may be "
+                "wrong by up to an eV: put the file beside it. (use_ws_distance = .false. in "
+                f"{model.seed}.win says that there is none.)"
+            )
+    return None
 
 
 def _settings(

@@ -90,7 +90,7 @@ def win_text(
     *,
     n_functions: int,
     spinors: bool,
-    n_electrons: float,
+    n_electrons: float | None,
     fermi_energy: float | None,
     with_projections: bool,
     comment: str,
@@ -102,7 +102,7 @@ def win_text(
     """
     lines = [
         f"{WINNER}: {comment}",
-        f"! {ELECTRONS_NOTE} {n_electrons!r}",
+        "! electrons: not known" if n_electrons is None else f"! {ELECTRONS_NOTE} {n_electrons!r}",
         f"num_wann = {n_functions}",
     ]
     if spinors:

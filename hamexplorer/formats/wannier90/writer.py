@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import ResourceLimitError, SettingsError
 from hamexplorer.files import checked_output, written
+from hamexplorer.formats.electrons import UNWRITTEN, are_assumed
+from hamexplorer.formats.labels import unknown_told
 from hamexplorer.formats.lowdin import Orthogonalised, orthogonalised
 from hamexplorer.formats.orders import HarmonicOrder, site_order
 from hamexplorer.formats.sparse import diagonal
@@ -98,7 +100,7 @@ def _write(
         new.basis,
         n_functions=blocks.hamiltonian.shape[1],
         spinors=spinor,
-        n_electrons=h.n_electrons,
+        n_electrons=None if are_assumed(h) else h.n_electrons,
         fermi_energy=_fermi_energy(h, options),
         with_projections=with_projections,
         comment=comment,
@@ -278,4 +280,8 @@ def _notes(
         notes.append("The uncertainty is left out.")
     if not with_projections:
         notes.append("Shells beyond f have no name in Wannier90: the .win lists no projections.")
+    if unknown := unknown_told(h.basis):
+        notes.append(unknown)
+    if are_assumed(h):
+        notes.append(UNWRITTEN)
     return tuple(notes)
