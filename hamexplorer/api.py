@@ -267,6 +267,7 @@ def mae(
     smearing: float = 0.1,
     method: Literal["exact", "fast"] = "exact",
     by_k: bool = False,
+    collinear: bool = False,
     monitor: Monitor | None = None,
 ) -> AnisotropyView:
     """Energy against the direction of the magnetisation, by the force theorem.
@@ -284,6 +285,7 @@ def mae(
         smearing: kT of the occupations, eV.
         method: ``exact``, or ``fast``: second variation, with an estimate of its error.
         by_k: also give every k-point's part.
+        collinear: keep only the main component of an exchange field of three.
         monitor: told the progress; can cancel.
 
     Raises:
@@ -308,6 +310,7 @@ def mae(
         "exact" if method == "exact" else "second variation",
         monitor,
         by_k,
+        collinear=collinear,
     )
     return AnisotropyView(result, hamiltonian.structure)
 

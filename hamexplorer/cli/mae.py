@@ -50,6 +50,10 @@ def mae(
             help="Every direction diagonalised, or second variation.",
         ),
     ] = "exact",
+    collinear: Annotated[
+        bool,
+        typer.Option("--collinear", help="Keep only the main component of an exchange of three."),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help=f"{', '.join(_SUFFIXES)}.")
     ] = None,
@@ -89,6 +93,7 @@ def mae(
             exchange,
             _METHODS[method],  # type: ignore[arg-type]
             monitor,
+            collinear=collinear,
         )
     view = AnisotropyView(result, h.structure)
     constants, notes = _constants(view)

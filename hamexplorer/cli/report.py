@@ -235,6 +235,7 @@ def mae_data(
         "phi_deg": result.directions.phi,
         "energies_eV": result.energies,
         "relative_meV": result.relative_meV,
+        "reversal_meV": result.reversal_meV,
         "fermi_eV": result.fermi,
         "fit": fitted,
         "settings": {
@@ -242,6 +243,7 @@ def mae_data(
             "smearing_eV": result.smearing,
             "soc": result.state.soc,
             "exchange": result.state.exchange,
+            "collinear": result.collinear,
             "method": result.method,
             "window_eV": result.window,
             "window_error_meV": result.window_error,
@@ -296,6 +298,11 @@ def mae_table(
             f"kT = {result.smearing:g} eV, λ = {result.state.soc:g}",
         )
     )
+    reversal = result.reversal_meV
+    if reversal is not None and reversal > 1e-6:
+        rows.append(("E(n) − E(−n)", f"up to {reversal:.4f} meV"))
+    if result.collinear:
+        rows.append(("exchange", "its main component alone"))
     if result.window_error is not None:
         rows.append(("window error", f"about {result.window_error:.3f} meV"))
     return _table(rows)

@@ -259,3 +259,20 @@ def test_api_directions_and_bad_ones(magnet: hx.Hamiltonian) -> None:
     stages: list[str] = []
     hx.mae(magnet, mesh=(2, 2, 2), monitor=Monitor(lambda event: stages.append(event.stage)))
     assert "Diagonalisation" in stages
+
+
+def test_collinear_reaches_the_calculation_and_evenness_is_measured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    iron = str(Path(__file__).parents[1] / "data" / "openmx" / "fe_nc.scfout.xz")
+    arguments = ["mae", iron, "--kmesh", "2", "2", "2", "--theta", "0", "180", "--json"]
+    assert main(arguments) == 0
+    rigid = json.loads(capsys.readouterr().out)
+    assert rigid["reversal_meV"] == pytest.approx(abs(rigid["mae_meV"]))
+    assert rigid["reversal_meV"] > 1e-3
+    assert any("mean nothing" in text for text in rigid["warnings"])
+    assert main([*arguments, "--collinear"]) == 0
+    kept = json.loads(capsys.readouterr().out)
+    assert kept["settings"]["collinear"] is True
+    assert kept["energies_eV"][0] == pytest.approx(kept["energies_eV"][1], abs=1e-8)
+    assert not any("mean nothing" in text for text in kept["warnings"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.free_energy import free_energy, grand_potential
+from hamexplorer.properties.anisotropy.noncollinear import noncollinear_warnings
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy, Method
 from hamexplorer.properties.anisotropy.symmetry import MagneticSymmetry, MeshReduction
 from hamexplorer.properties.mesh import KMesh
@@ -114,7 +115,7 @@ def assemble(
         by_k=by_k,
         n_computed=len(values) if n_computed is None else n_computed,
         interpolation_error=interpolation_error,
-        warnings=_warnings(state),
+        warnings=(*_warnings(state), *noncollinear_warnings(h)),
         timings=timings,
     )
 

@@ -66,7 +66,7 @@ class Directions:
     @classmethod
     def sphere(cls, n: int) -> Directions:
         """``n`` directions spread evenly: a Fibonacci spiral over the upper half and its
-        antipodes, which have the same energy and cost nothing.
+        antipodes, which have the same energy and cost nothing if the field is collinear.
         """
         count = _number("n", n)
         if count != int(count) or not 2 <= count <= _MAX_DIRECTIONS:

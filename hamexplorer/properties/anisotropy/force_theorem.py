@@ -9,6 +9,7 @@ from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.exact import exact_anisotropy
+from hamexplorer.properties.anisotropy.noncollinear import collinear_field
 from hamexplorer.properties.anisotropy.parts import part_of
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy, Method
 from hamexplorer.properties.anisotropy.second_variation import DEFAULT_WINDOW, SecondVariation
@@ -27,6 +28,7 @@ def magnetic_anisotropy(
     monitor: Monitor | None = None,
     by_k: bool = False,
     window: tuple[float, float] = DEFAULT_WINDOW,
+    collinear: bool = False,
 ) -> AnisotropyEnergy:
     """F(n) = Σ_k w_k Σ_b −kT ln(1 + exp((μ − ε_kb)/kT)) + μN at a fixed number of electrons.
 
@@ -47,11 +49,28 @@ def magnetic_anisotropy(
         monitor: told the progress; can cancel.
         by_k: also give every k's part.
         window: of the second variation, eV below and above the Fermi level.
+        collinear: keep only the component of a three-component exchange field along its main
+            direction, so that F(n) = F(−n); see :func:`collinear_field`.
 
     Raises:
-        SettingsError: not magnetic, no spin-orbit part, or a parameter out of range.
+        SettingsError: not magnetic, no spin-orbit part, a parameter out of range, or
+            ``collinear`` for a field without a main direction.
         CalculationCancelled: stopped by ``monitor``.
     """
+    if collinear:
+        result = magnetic_anisotropy(
+            collinear_field(h),
+            directions,
+            mesh,
+            smearing,
+            soc,
+            exchange,
+            method,
+            monitor,
+            by_k,
+            window,
+        )
+        return replace(result, collinear=True)
     if method == "exact":
         return exact_anisotropy(h, directions, mesh, smearing, soc, exchange, monitor, by_k)
     if method != "second variation":

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import SpinState
@@ -20,6 +21,8 @@ Method = Literal["exact", "second variation"]
 
 EV_PER_CUBIC_ANGSTROM_IN_MJ_PER_M3 = 1.602176634e5
 """1 eV/Å³ = 1.602176634e-19 J / 1e-30 m³."""
+
+_SAME_DIRECTION = 1e-9
 
 
 def anisotropy_units(energy_mev: float, n_sites: int, volume: float) -> dict[str, float]:
@@ -65,6 +68,7 @@ class AnisotropyEnergy:
             variation) by interpolation.
         interpolation_error: deviation at held-out directions, meV, where the energies between
             the computed directions were interpolated; else None.
+        collinear: whether only the main component of the exchange field was asked for.
         warnings: what the reader must know.
         timings: seconds by stage.
     """
@@ -89,6 +93,7 @@ class AnisotropyEnergy:
     by_k: NDArray[np.float64] | None = None
     n_computed: int | None = None
     interpolation_error: float | None = None
+    collinear: bool = False
     warnings: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
 
@@ -115,6 +120,19 @@ class AnisotropyEnergy:
                 "theta 0 and 90; given is one."
             )
         return float(1e3 * (self.energies[-1] - self.energies[0]))
+
+    @property
+    def reversal_meV(self) -> float | None:
+        """Largest |F(n) − F(−n)|, meV per cell, of directions that are there with their
+        opposites; None if there are none. Zero unless the exchange field has three components.
+        """
+        vectors = self.directions.vectors
+        distance, opposite = KDTree(vectors).query(-vectors, distance_upper_bound=_SAME_DIRECTION)
+        there = np.isfinite(distance)
+        if not there.any():
+            return None
+        partner = np.asarray(opposite)[there]
+        return float(1e3 * np.abs(self.energies[there] - self.energies[partner]).max())
 
     def units(self, energy_mev: float) -> dict[str, float]:
         """:func:`anisotropy_units` of this cell."""
