@@ -99,6 +99,7 @@ class Opener:
         self._state = state
         self._cache = cache or HamiltonianCache()
         self._make_source = source
+        self._post = post
         self._jobs = JobRunner(post)
         self._before: Subject | None = None
 
@@ -210,8 +211,6 @@ class Opener:
 
     def _open(self, read: Callable[[Monitor], Subject], what: str, *, force: bool = False) -> None:
         state = self._state
-        if not self._jobs.running:
-            self._before = state.subject
         source = _Queued(self._make_source(state.settings))
 
         def work(monitor: Monitor) -> _Given:
@@ -232,8 +231,16 @@ class Opener:
                 state.show(given.subject)
                 state.job = Job(given.cost.description, waiting=True)
 
-        state.job = Job(what)
-        self._jobs.start(work, done, self._failed, self._progress)
+        def begin() -> None:
+            if not self._jobs.running:
+                self._before = state.subject
+            state.forget_errors()
+            state.job = Job(what)
+            self._jobs.start(work, done, self._failed, self._progress)
+
+        # Not at once: Panel sends what changes during a browser's event later than what is posted,
+        # and the bar of a job that fails quickly would come after its end, and stay.
+        self._post(begin)
 
     def _compute(self, subject: Subject, source: Source, cost: Cost) -> None:
         state = self._state
@@ -250,6 +257,7 @@ class Opener:
     def _finish(self, subject: Subject) -> None:
         self._before = subject
         self._state.show(subject)
+        self._state.forget_errors()
         self._state.job = None
 
     def _progress(self, event: ProgressEvent) -> None:

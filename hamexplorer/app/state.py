@@ -20,6 +20,7 @@ __all__ = [
     "FIELD_EVERYWHERE",
     "MAE_METHODS",
     "MAE_VIEWS",
+    "MAX_NOTICES",
     "PAGES",
     "SHIFT_CHOICES",
     "AppState",
@@ -31,6 +32,8 @@ __all__ = [
 
 PAGES = ("structure", "bands", "hamiltonian", "valleys", "anisotropy", "compare")
 """Names of the pages, in the order of the menu."""
+MAX_NOTICES = 2
+"""The newest ones stand on the page; more would leave no place for the plots."""
 COLOUR_NONE = "none"
 FIELD_EVERYWHERE = "all"
 MAE_VIEWS = ("angles", "origin", "convergence")
@@ -143,7 +146,13 @@ class AppState(param.Parameterized):
         """Add a notice on top of the page; the same one is not repeated."""
         notice = Notice(severity, text)
         if notice not in self.notices:
-            self.notices = [*self.notices, notice][-4:]
+            self.notices = [*self.notices, notice][-MAX_NOTICES:]
+
+    def forget_errors(self) -> None:
+        """Drop what went wrong before, when the visitor tries something else or it succeeds."""
+        kept = [notice for notice in self.notices if notice.severity != "error"]
+        if len(kept) < len(self.notices):
+            self.notices = kept
 
     def show(self, subject: Subject) -> None:
         """Change the subject; selections that mean nothing for it are dropped with it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,36 @@ def test_cancel_brings_the_old_view_back(tmp_path: Path) -> None:
     settled(state)
     assert state.subject is before
     assert "cancelled" in state.notices[0].text
+
+
+def test_errors_do_not_pile_up(tmp_path: Path) -> None:
+    state, opens = with_silicon(tmp_path)
+    opens.upload({"one.cif": b""})
+    settled(state)
+    opens.upload({"two.cif": b""})
+    settled(state)
+    assert len(state.notices) == 1
+    assert "two.cif" in state.notices[0].text
+    state.tell("warning", "of the address")
+    opens.gallery("gaas")
+    settled(state)
+    assert [notice.text for notice in state.notices] == ["of the address"]
+    for n in range(4):
+        state.tell("error", f"{n}")
+    assert [notice.text for notice in state.notices] == ["2", "3"]
+
+
+def test_a_job_begins_on_the_same_way_as_it_ends(tmp_path: Path) -> None:
+    """Else the page may be told of a quick failure first, and of its beginning afterwards."""
+    state, posted = AppState(), list[Callable[[], None]]()
+    opens = Opener(state, posted.append, cache=HamiltonianCache(tmp_path), source=ToySource)
+    opens.upload({"one.cif": b""})
+    assert state.job is None
+    jobs = []
+    state.param.watch(lambda event: jobs.append(event.new is not None), "job")
+    eventually(lambda: bool(posted) and (posted.pop(0)(), jobs[-1:] == [False])[1])
+    assert jobs[0]
+    assert "one.cif" in state.notices[0].text
 
 
 def test_the_last_crystal_wins(tmp_path: Path) -> None:

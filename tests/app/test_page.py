@@ -97,6 +97,10 @@ def test_cancel_and_bad_files_keep_the_view(page: Browser, opened: Any) -> None:
            input.dispatchEvent(new Event('change')) }"""
     )
     said(page, "huge.xyz: 201 MB; up to 200 MB")
+    # errors do not pile up, and no bar of the file that could not be read is left
+    page.page.get_by_text("bad.cif").locator("visible=true").wait_for(state="detached")
+    page.page.wait_for_timeout(1000)
+    assert not page.page.locator(".hx-job").is_visible()
     assert shell.state.subject is before
     page.page.get_by_role("button", name="Hamiltonian", exact=True).click()
     said(page, "Largest |element|")

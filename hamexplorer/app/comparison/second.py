@@ -27,6 +27,7 @@ class SecondOpener:
     def __init__(self, state: AppState, opener: Opener, post: Post) -> None:
         self._state = state
         self._opener = opener
+        self._post = post
         self.task = TaskBar(post, "second")
 
     def upload(self, files: Files) -> None:
@@ -87,4 +88,8 @@ class SecondOpener:
                 str(error) if known else f"Something went wrong ({type(error).__name__}): {error}",
             )
 
-        self.task.run(what, work, done, failed, lambda: None)
+        def begin() -> None:
+            state.forget_errors()
+            self.task.run(what, work, done, failed, lambda: None)
+
+        self._post(begin)  # in order with its end, as in Opener
