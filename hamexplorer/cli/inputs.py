@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ __all__ = [
 
 GALLERY_PREFIX = "gallery:"
 _HDF5_SUFFIXES = {".h5", ".hdf5"}
+_NAMED_AS_HAMILTONIAN = re.compile(
+    r"(?:\.scfout|\.npy|\.npz|\.hsx|\.tshs|\.nc|\.csr|_hr\.dat|_tb\.dat)(?:\.xz|\.gz|\.bz2)?$",
+    re.IGNORECASE,
+)
+"""Names under which no structure is kept: what is wrong with such a file is told as of a
+Hamiltonian's."""
 _HDF5_MAGIC = b"\x89HDF"
 _ARCHIVE_MAGIC = b"PK\x03\x04"
 
@@ -77,10 +84,16 @@ def load_structure_input(given: str, *, primitive: bool = False) -> Structure:
     from hamexplorer.structures import gallery
     from hamexplorer.structures.load import load_structure
 
+    if not given.startswith(GALLERY_PREFIX):
+        _refuse_pipe(Path(given))
     if given.startswith(GALLERY_PREFIX):
         structure = gallery.load_gallery(given.removeprefix(GALLERY_PREFIX))
     elif not _exists(Path(given)) and given in {entry.name for entry in gallery.entries()}:
         structure = gallery.load_gallery(given)
+    elif not _exists(Path(given)):
+        raise StructureError(
+            f"{given[:120]!r}: no such file, and no structure of the gallery has that name."
+        )
     elif _begins_with(Path(given), _HDF5_MAGIC):
         raise StructureError(f"{given} is an HDF5 file; a structure is needed here.")
     else:
@@ -130,6 +143,7 @@ def _holds_hamiltonian(given: str) -> bool:
     path = Path(given)
     if given.startswith(GALLERY_PREFIX):
         return False
+    _refuse_pipe(path)
     if path.suffix.lower() in _HDF5_SUFFIXES:
         return True
     if not _exists(path):
@@ -138,6 +152,7 @@ def _holds_hamiltonian(given: str) -> bool:
 
     return (
         path.is_dir()
+        or _NAMED_AS_HAMILTONIAN.search(path.name) is not None
         or _begins_with(path, _HDF5_MAGIC, _ARCHIVE_MAGIC)
         or recognised(bundle_of_path(path)) is not None
     )
@@ -153,6 +168,14 @@ def _refuse_options(given: str, options: ReadOptions | None) -> None:
         )
 
 
+def _refuse_pipe(path: Path) -> None:
+    """Complain of a pipe or device, whose reading would wait for its writer."""
+    if _exists(path) and not path.is_file() and not path.is_dir():
+        raise StructureError(
+            f"{path} is neither a file nor a folder but a pipe or device, which is not read."
+        )
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -162,6 +185,8 @@ def _exists(path: Path) -> bool:
 
 def _begins_with(path: Path, *magic: bytes) -> bool:
     try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            return False
         with path.open("rb") as file:
             return file.read(8).startswith(magic)
     except (OSError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,34 @@ def test_output_is_refused_before_anything_is_read(
     assert "is not a file" in message
     message = refused(["bands", str(silicon), "-o", str(tmp_path / "out.pdf")], capsys)
     assert "accepted are .csv, .png, .svg, .html" in message
+
+
+@pytest.mark.parametrize("name", ["a.scfout", "a.npy", "a.npz", "a_hr.dat", "a_tb.dat.xz", "a.HSX"])
+def test_what_is_named_as_a_hamiltonian_is_refused_as_one(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"nothing that anybody knows\n" * 9)
+    message = refused(["info", str(path)], capsys)
+    assert f"{name} holds no Hamiltonian of a known format" in message
+    assert "OpenMX (NAME.scfout)" in message
+    assert "POSCAR" not in message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("name", ["pipe", "pipe.cif", "pipe.h5", "pipe.scfout"])
+def test_a_named_pipe_is_refused_and_not_waited_for(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / name)
+    assert "pipe or device" in refused(["info", str(tmp_path / name)], capsys)
+    assert "pipe or device" in refused(["info", "gallery:si", "--structure", str(tmp_path / name)], capsys)
+
+
+def test_a_missing_file_is_said_in_few_words(capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(["info", "none.cif"], capsys)
+    assert "no such file" in message
+    assert "POSCAR" not in message
 
 
 def test_unknown_structure(capsys: pytest.CaptureFixture[str]) -> None:
