@@ -154,12 +154,18 @@ class Pairs:
     @cached_property
     def transposition(self) -> NDArray[np.int64]:
         """Permutation t with ``flat[t]`` the flat array of M[j, i, −R]ᵀ, (n_elements,)."""
-        pair = self.element_pair
-        local = np.arange(self.n_elements) - self.offsets[pair]
-        height = self.sizes[self.first][pair]
-        width = self.sizes[self.second][pair]
-        row, column = local // width, local % width
-        return read_only(self.offsets[self.reverse[pair]] + column * height + row)
+        result = np.empty(self.n_elements, dtype=np.int64)
+        heights, widths = self.sizes[self.first], self.sizes[self.second]
+        # blocks of one shape at once: a few additions instead of divisions for every element
+        for height, width in np.unique(np.column_stack([heights, widths]), axis=0).tolist():
+            alike = np.flatnonzero((heights == height) & (widths == width))
+            place = (np.arange(height)[:, None] + np.arange(width) * height).ravel()
+            index = self.offsets[self.reverse[alike], None] + place
+            if len(alike) == self.n_pairs:
+                result = index.ravel()
+            else:
+                result[self.offsets[alike, None] + np.arange(height * width)] = index
+        return read_only(result)
 
     def subset(self, keep: NDArray[np.bool_]) -> tuple[Pairs, NDArray[np.bool_]]:
         """The pairs where ``keep`` (n_pairs,) holds, and the mask over flat arrays."""

@@ -220,7 +220,7 @@ def _model(
     n_types = min(c.backbone.hyperparameters.n_types for c, _ in channels.values())
     origin = {
         "kind": kind,
-        "files": {member.name: member.sha256 for member in files},
+        "files": {member.name: member.digest for member in files},
         "basis": "OpenMX PBE19",
         "nao_max": width,
         "notes": notes,

@@ -90,7 +90,7 @@ def graph_hashes(members: Sequence[Member]) -> dict[str, str]:
     names = [member.name for member in members]
     if len(set(names)) < len(names):
         names = [names[0], f"{names[0]}, with spin–orbit"]
-    return {name: member.sha256 for name, member in zip(names, members, strict=True)}
+    return {name: member.digest for name, member in zip(names, members, strict=True)}
 
 
 def read_pairs(graph: Member, graph_soc: Member | None = None) -> tuple[GraphPair, ...]:

@@ -12,6 +12,7 @@ from e3nn import o3
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from hamexplorer.errors import StructureError
 from hamexplorer.model.filters import Blocks, EdgeFilter, filter_edges
 from hamexplorer.model.frame import EdgeFrames, edge_frames
 from hamexplorer.model.hyperparameters import Hyperparameters
@@ -180,6 +181,8 @@ class Backbone(nn.Module):
         p = self.hyperparameters
         vector = positions[target] + shift - positions[source]
         length = vector.norm(dim=1, keepdim=True)
+        if not bool((length > 0).all()):  # NaN fails, too
+            raise StructureError("Two atoms stand at one place: an edge has no length or is NaN.")
         n = torch.arange(1, p.n_radial + 1, dtype=length.dtype, device=length.device)
         scaled = math.pi * length / p.cutoff
         cut = torch.where(length < p.cutoff, 0.5 * (1 + torch.cos(scaled)), 0.0)

@@ -100,7 +100,7 @@ class ModelSource:
 
     def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
         """Weights, graphs and precision."""
-        hashes = [member.sha256 for member in self._members]
+        hashes = [member.digest for member in self._members]
         return json.dumps(["model", self.model.fingerprint, hashes, self.index, self.run.dtype])
 
     def check(self, structure: Structure) -> None:

@@ -52,7 +52,7 @@ def test_content_is_the_same_however_packed(pack: object, tmp_path: Path) -> Non
         assert member.head == TEXT[:65536]
         with member.path() as path:
             assert path.read_bytes() == TEXT
-        assert member.sha256 == bundle.members[0].sha256
+        assert member.digest == bundle.members[0].digest
     assert in_zip.members[0].name == "a.zip/run/run.dat"
 
 
