@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import html
 
+from hamexplorer.app.facts import is_spin_pure
 from hamexplorer.app.style import facts, heading
 from hamexplorer.errors import SettingsError
+from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.properties import BandStructure, Gap, gap, splittings
 
 __all__ = ["numbers_html"]
 
 
-def numbers_html(bands: BandStructure, magnetic: bool) -> str:
+def numbers_html(bands: BandStructure, h: Hamiltonian) -> str:
     """The numbers beside the plot."""
-    return _gap(bands) + _splittings(bands, magnetic)
+    return _gap(bands) + _splittings(bands, h)
 
 
 def _gap(bands: BandStructure) -> str:
@@ -45,13 +47,15 @@ def _gap(bands: BandStructure) -> str:
     )
 
 
-def _splittings(bands: BandStructure, magnetic: bool) -> str:
+def _splittings(bands: BandStructure, h: Hamiltonian) -> str:
     title = heading("Spin splitting (meV)")
-    if magnetic:
-        return (
-            heading("Spin splitting")
-            + "<p class='soft'>The exchange field splits all bands; pairs are not compared.</p>"
+    if h.is_magnetic:
+        why = (
+            "The exchange field splits all bands"
+            if is_spin_pure(h)
+            else "These orbitals are not spin-pure (see the warnings)"
         )
+        return heading("Spin splitting") + f"<p class='soft'>{why}; pairs are not compared.</p>"
     try:
         points = splittings(bands).points
     except SettingsError as error:

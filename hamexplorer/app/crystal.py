@@ -6,6 +6,7 @@ from typing import Any
 
 import param
 
+from hamexplorer.app.facts import is_spin_pure
 from hamexplorer.app.jobs import Latest, Post
 from hamexplorer.app.state import COLOUR_NONE, AppState
 from hamexplorer.app.viewer import Bonds, CrystalViewer, crystal_scene, find_bonds
@@ -31,6 +32,7 @@ class CrystalPane:
             dark=state.dark,
             spin_theta=state.theta,
             spin_phi=state.phi,
+            spin_label=self._arrow_label(),
             selected=list(state.atoms),
             camera=state.camera,
         )
@@ -42,6 +44,7 @@ class CrystalPane:
         self._draw()
 
     def _draw(self, *_: param.parameterized.Event) -> None:
+        self.viewer.spin_label = self._arrow_label()
         subject, supercell = self._state.subject, self._state.supercell
         if subject is None:
             return
@@ -59,6 +62,11 @@ class CrystalPane:
                 self.viewer.camera = wanted
 
         self._latest.request(work, done)
+
+    def _arrow_label(self) -> str:
+        """M turns with θ and φ only where there is one; elsewhere they turn an axis n."""
+        h = self._state.hamiltonian
+        return "M" if h is not None and h.is_magnetic and is_spin_pure(h) else "n"
 
     def _failed(self, error: Exception) -> None:
         self._state.tell("error", str(error))

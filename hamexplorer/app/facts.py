@@ -14,8 +14,9 @@ from hamexplorer.app.style import Line
 from hamexplorer.errors import HamexplorerError, SettingsError
 from hamexplorer.formats import ReadOptions, SpinOrder
 from hamexplorer.formats.electrons import can_recount
+from hamexplorer.hamiltonian import Hamiltonian
 
-__all__ = ["FileFacts", "number"]
+__all__ = ["FileFacts", "is_spin_pure", "number"]
 
 _FIELD: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (6, 14)}
 _ORDERS = {"as the file shows": "", "all up, then all down": "block", "in turn": "interleaved"}
@@ -102,6 +103,13 @@ _SENTENCES = {
     "Fermi energy": "{n}, counted up to the Fermi energy.",
     "user": "{n}, as you said.",
 }
+
+
+def is_spin_pure(h: Hamiltonian) -> bool:
+    """Whether up and down orbitals are partners, so that λ, n and the exchange field mean what
+    they say; a reader that found otherwise has warned.
+    """
+    return bool(h.provenance.results.get("spin_pure", True))
 
 
 def number(text: str | None, what: str) -> float | None:

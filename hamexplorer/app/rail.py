@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 import param
 
 from hamexplorer.app.drop import DropZone
-from hamexplorer.app.facts import FileFacts, number
+from hamexplorer.app.facts import FileFacts, is_spin_pure, number
 from hamexplorer.app.opening import Opener
 from hamexplorer.app.state import AppState
 from hamexplorer.app.style import Line
@@ -66,7 +66,7 @@ class Rail:
         self.gallery.param.watch(self._chosen, "value")
         self.drop = DropZone(
             self._dropped,
-            lambda text: self._state.tell("error", text),
+            self._refused,
             max_bytes=MAX_UPLOAD_BYTES,
             label="Open a structure or Hamiltonian",
             hint=_HINT,
@@ -92,11 +92,15 @@ class Rail:
         if event.new and not self._following:
             self._opener.gallery(event.new)
 
+    def _refused(self, text: str) -> None:
+        self._state.forget_errors()
+        self._state.tell("error", text)
+
     def _dropped(self, files: Files) -> None:
         try:
             options = self.facts.options()
         except HamexplorerError as error:
-            self._state.tell("error", str(error))
+            self._refused(str(error))
             return
         self._opener.upload(files, options)
 
@@ -148,6 +152,11 @@ class Rail:
             self.reason.say("")
         elif not h.has_spin_orbit:
             self.reason.say("This Hamiltonian holds no spin–orbit part: λ does nothing.")
+        elif not is_spin_pure(h):
+            self.reason.say(
+                "See the warnings: these orbitals are not spin-pure. Energies at λ = 100 % are "
+                "those of the file; λ, θ, φ and the exchange field mean little."
+            )
         elif not h.is_magnetic:
             self.reason.say(
                 "Not magnetic: no exchange field to scale; θ and φ turn the quantisation axis, "

@@ -61,7 +61,7 @@ export class SpinArrows {
 
   // `moments`: per site a number (µB along the dial's direction), a vector, or null. `axis`: a
   // unit vector, or empty.
-  update(scene, { theta, phi, length, visible, moments, axis }) {
+  update(scene, { theta, phi, length, visible, label, moments, axis }) {
     this.clear();
     if (!scene) return;
     if (axis?.length === 3) this.#axis(scene, new THREE.Vector3(...axis).normalize());
@@ -80,7 +80,7 @@ export class SpinArrows {
     const centre = new THREE.Vector3(...scene.center);
     const span = length || arrowLength(scene);
     const tip = this.#add(centre, dial, span, 0.035 * span + 0.03);
-    this.tips.push({ at: tip.addScaledVector(dial, 0.06 * span + 0.2), text: "M", name: "spin" });
+    this.tips.push({ at: tip.addScaledVector(dial, 0.06 * span + 0.2), text: label, name: "spin" });
   }
 
   #axis(scene, along) {

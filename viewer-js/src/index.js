@@ -34,6 +34,7 @@ const spinOf = (model) => ({
   phi: model.get("spin_phi"),
   length: model.get("spin_length"),
   visible: model.get("spin_visible"),
+  label: model.get("spin_label"),
   moments: model.get("moments")?.length ? model.get("moments") : model.get("scene").moments,
   axis: model.get("axis"),
 });
@@ -62,7 +63,8 @@ class Viewer {
       view: () => this.#view(),
       camera: () => this.#camera(),
     };
-    const turned = ["spin_theta", "spin_phi", "spin_length", "spin_visible", "moments", "axis"];
+    const turned = ["spin_theta", "spin_phi", "spin_length", "spin_visible", "spin_label",
+      "moments", "axis"];
     for (const name of turned) {
       this.watched[name] = () => this.#spin();
     }

@@ -276,8 +276,8 @@ class BandsPage:
         else:
             self._bands.update(on, off)
         self._colour, self._drawn = colour, on
-        magnetic = self._state.hamiltonian is not None and self._state.hamiltonian.is_magnetic
-        self.numbers.object = numbers_html(on, magnetic)
+        if (h := self._state.hamiltonian) is not None:
+            self.numbers.object = numbers_html(on, h)
         self._request_dos()
         self._inspect()
 

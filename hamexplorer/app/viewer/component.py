@@ -35,6 +35,7 @@ class CrystalViewer(AnyWidgetComponent):
     spin_theta = param.Number(default=0.0, doc="Polar angle of the magnetisation, degrees.")
     spin_phi = param.Number(default=0.0, doc="Azimuth of the magnetisation from x, degrees.")
     spin_visible = param.Boolean(default=True, doc="Whether arrows of magnetisation are drawn.")
+    spin_label = param.String(default="M", doc="What the central arrow is called.")
     spin_length = param.Number(
         default=0.0, bounds=(0, None), doc="Length of the arrow in Å; 0 chooses one."
     )

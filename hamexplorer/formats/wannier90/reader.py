@@ -103,12 +103,15 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             f"{float(abs(built.parts.spin_orbit).max()):.2g} eV in H: that part is kept, exact at "
             "λ = 1, but is no spin–orbit coupling."
         )
+    results = dict(built.position.results)
+    if apart > _PARTNERS_APART or (spins is None and built.parts.spin_orbit is not None):
+        results["spin_pure"] = False  # what λ, n and the exchange field turn is not spin alone
     provenance = record.provenance(
         source="wannier90",
         title=_title(models, spins),
         structure=layout.structure,
         settings=_settings(models, spins, layout, atoms_from),
-        results=built.position.results,
+        results=results,
         parts=built.parts,
         warnings=warnings,
     )
