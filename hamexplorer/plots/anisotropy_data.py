@@ -133,10 +133,10 @@ def angle_curve(
 def polar_outline(curve: AngleCurve) -> tuple[_Array, _Array]:
     """The curve as a closed one, (angle in degrees, energy), by E(n) = E(−n).
 
-    A curve over less than 180° stays the piece that it is.
+    A curve over less than 180° stays the piece that it is, one over 360° is closed already.
     """
     x, energy = curve.fit_x, curve.fit_energy
-    if np.ptp(x) < 179.9:
+    if not 179.9 <= np.ptp(x) < 359.9:
         return x, energy
     inside = x < x[0] + 180.0 - 1e-9
     x, energy = x[inside], energy[inside]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import magnets
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.properties.anisotropy import Directions, fit_constants, magnetic_anisotropy
-from hamexplorer.properties.anisotropy.crystal_axes import crystal_axes
+from hamexplorer.properties.anisotropy.crystal_axes import conventional_vectors, crystal_axes
 
 SPHERE = Directions.sphere(60)
 FINE = Directions.sphere(400)
@@ -230,3 +232,27 @@ def test_a_computed_surface_is_fitted_and_tabulated() -> None:
     table = fit.to_dataframe()
     assert list(table["name"]) == ["K1", "K2", "K3"]
     assert table["ueV_per_atom"].to_numpy() == pytest.approx(1e3 * fit.values)
+
+
+@pytest.mark.parametrize("kind", sorted(FORMS))
+def test_what_the_message_names_would_have_been_enough(kind: str) -> None:
+    crystal = structure(kind, None)
+    same = Directions([30.0, 30.0], [20.0, 20.0])
+    with pytest.raises(SettingsError, match=f"{kind} symmetry does not connect") as told:
+        fit_constants(magnets.energies_of(crystal, same, np.zeros(2)), crystal)
+    found = re.search(r"theta ([\d., ]+) with phi ([\d., ]+);", str(told.value))
+    assert found is not None
+    theta, phi = ([float(x) for x in part.split(", ")] for part in found.groups())
+    if kind == "cubic":
+        assert (theta, phi) == ([0, 45, 54.74], [0, 0, 45])
+    named = Directions(theta, phi)
+    fit = fit_constants(magnets.energies_of(crystal, named, np.arange(len(theta))), crystal)
+    assert len(fit.names) == len(theta) - 1
+
+
+def test_conventional_vectors_of_a_primitive_body_centred_cell() -> None:
+    a = 2.87
+    primitive = a / 2 * np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
+    found = conventional_vectors(Structure(primitive, ["Fe"], [[0, 0, 0]]))
+    np.testing.assert_allclose(found, a * np.eye(3), atol=1e-9)
+    assert conventional_vectors(Structure(Lattice.cubic(a), ["Fe"], [[0, 0, 0]])) is None

@@ -13,6 +13,7 @@ from hamexplorer.app.anisotropy.model import Sweep
 from hamexplorer.app.style import facts, heading
 from hamexplorer.plots.anisotropy_data import UNITS, Unit
 from hamexplorer.properties.anisotropy import AnisotropyEnergy
+from hamexplorer.properties.anisotropy.crystal_axes import conventional_vectors
 from hamexplorer.properties.anisotropy.directions import unit_vectors
 from hamexplorer.properties.moments import SiteMoments
 
@@ -129,10 +130,16 @@ def _two(value: float) -> str:
 
 
 def _crystal_direction(structure: Structure, axis: NDArray[np.float64]) -> str:
-    """``[001] (c)`` if the axis is close to a lattice direction with small indices."""
+    """``[001] (c)`` if the axis is close to a lattice direction with small indices.
+
+    A primitive cell of a centred lattice has indices that nobody knows a direction by: there
+    they are those of the conventional cell.
+    """
+    conventional = conventional_vectors(structure)
+    vectors = structure.lattice.matrix if conventional is None else conventional
     best: tuple[int, ...] | None = None
     for indices in sorted(itertools.product(range(-2, 3), repeat=3), key=_complexity):
-        vector = np.array(indices) @ structure.lattice.matrix
+        vector = np.array(indices) @ vectors
         length = np.linalg.norm(vector)
         if length > 0 and float(vector @ axis) / length > np.cos(np.radians(_SAME)):
             best = indices
@@ -140,6 +147,8 @@ def _crystal_direction(structure: Structure, axis: NDArray[np.float64]) -> str:
     if best is None:
         return ""
     digits = "".join(f"{abs(i)}\u0304" if i < 0 else str(i) for i in best)
+    if conventional is not None:
+        return f"along [{digits}] of the conventional cell"
     letter = f" ({'abc'[best.index(1)]})" if _complexity(best) == (1, 0) else ""
     return f"along [{digits}]{letter}"
 

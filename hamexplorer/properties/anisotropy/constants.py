@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -133,10 +134,7 @@ def fit_constants(result: AnisotropyEnergy, structure: Structure) -> AnisotropyC
         else:
             undetermined.append(term[0])
     if not kept:
-        raise SettingsError(
-            "Anisotropy constants need the energies of at least two directions that the crystal's "
-            f"symmetry does not connect, such as theta 0 and 90; given are {len(n)}."
-        )
+        raise SettingsError(_too_few(axes, len(n)))
     design = np.array(columns).T
     solution = np.asarray(np.linalg.lstsq(design, target, rcond=None)[0], dtype=np.float64)
     deviation = target - design @ solution
@@ -170,6 +168,40 @@ def fit_constants(result: AnisotropyEnergy, structure: Structure) -> AnisotropyC
         volume=result.volume,
         functions=functions,
     )
+
+
+def _too_few(axes: CrystalAxes, count: int) -> str:
+    """What directions would determine constants of this form."""
+    theta, phi = _distinct_directions(axes)
+    listed = [", ".join(f"{x:.4g}" for x in some) for some in (theta, phi)]
+    given = "given is one" if count == 1 else f"by it the {count} that are given count as one"
+    return (
+        "Anisotropy constants need the energies of at least two directions that the crystal's "
+        f"{axes.form} symmetry does not connect, such as theta {listed[0]} with phi {listed[1]}; "
+        f"{given}."
+    )
+
+
+def _distinct_directions(axes: CrystalAxes) -> tuple[list[float], list[float]]:
+    """θ and φ, degrees, of directions of which no two are equivalent: of every one's equivalents
+    the one with the least θ and φ.
+    """
+    if axes.form == "cubic":
+        chosen = [(0, 0, 1), (1, 0, 1), (1, 1, 1)]
+        orders = list(itertools.permutations(range(3)))
+    else:
+        chosen, orders = [(0, 0, 1), (1, 0, 0)], [(0, 1, 2)]
+        if axes.form in ("orthorhombic", "general"):
+            chosen.append((0, 1, 0))
+    signs = np.array(list(itertools.product((1, -1), repeat=3)))
+    found = []
+    for one in chosen:
+        images = np.concatenate([np.array(one)[list(order)] * signs for order in orders])
+        theta, phi = angles(images @ axes.frame)
+        # + 0.0: no minus zero; the outer remainder brings a rounded 360 to 0
+        pairs = zip(theta.round(2) + 0.0, (phi % 360.0).round(2) % 360.0 + 0.0, strict=True)
+        found.append(min(pairs))
+    return [float(t) for t, _ in found], [float(p) for _, p in found]
 
 
 def _surface(

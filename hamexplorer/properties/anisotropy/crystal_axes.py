@@ -12,7 +12,7 @@ from pymatgen.core import Structure
 
 from hamexplorer.structures.spglib_cell import SYMPREC, call_spglib, spglib_cell
 
-__all__ = ["CrystalAxes", "Form", "crystal_axes"]
+__all__ = ["CrystalAxes", "Form", "conventional_vectors", "crystal_axes"]
 
 Form = Literal["tetragonal", "hexagonal", "trigonal", "cubic", "orthorhombic", "general"]
 _PARALLEL = 1e-3
@@ -68,6 +68,34 @@ def crystal_axes(structure: Structure) -> CrystalAxes:
     if len(axes[2]) == 3:
         return CrystalAxes("orthorhombic", _ordered(np.array(axes[2]), structure.lattice.matrix))
     return CrystalAxes("general", np.eye(3))
+
+
+def conventional_vectors(structure: Structure) -> NDArray[np.float64] | None:
+    """Rows: the vectors of the conventional cell, (3, 3), Å, as the structure lies; None where
+    the given cell has its volume already.
+
+    Vectors along the Cartesian axes come in the order x, y, z and point upwards.
+
+    Raises:
+        StructureError: spglib finds no symmetry.
+    """
+    found = call_spglib(
+        structure,
+        spglib.get_symmetry_dataset,
+        spglib_cell(structure, magnetic=False),
+        symprec=SYMPREC,
+    )
+    # spglib: (a_s b_s c_s) = (a b c) P⁻¹, vectors as columns
+    inverse = np.linalg.inv(np.asarray(found.transformation_matrix, dtype=float))
+    if np.linalg.det(inverse) < 1.5:
+        return None
+    vectors: NDArray[np.float64] = inverse.T @ structure.lattice.matrix
+    lengths = np.linalg.norm(vectors, axis=1)
+    order = np.abs(vectors).argmax(axis=1)
+    largest = vectors[np.arange(3), order]
+    if (np.abs(largest) > (1.0 - _PARALLEL) * lengths).all():
+        vectors = (vectors * np.sign(largest)[:, None])[np.argsort(order)]
+    return vectors
 
 
 def _axes(proper: list[NDArray[np.float64]], order: int) -> list[NDArray[np.float64]]:
