@@ -150,7 +150,9 @@ def bands_data(h: Hamiltonian, bands: BandStructure) -> dict[str, Any]:
     """Fermi level, gap along the path, and splittings (meV) at its named points."""
     from hamexplorer.properties.gap import gap, splittings
 
-    found_gap = None if bands.fermi.is_metal else asdict(gap(bands))
+    fermi = bands.fermi
+    has_edges = fermi.vbm is not None and fermi.cbm is not None  # neither in a metal
+    found_gap = asdict(gap(bands)) if has_edges else None
     try:
         found_splittings = [] if h.is_magnetic else [asdict(p) for p in splittings(bands).points]
     except SettingsError:  # an odd number of electrons: there are no spin pairs at the gap
@@ -162,8 +164,8 @@ def bands_data(h: Hamiltonian, bands: BandStructure) -> dict[str, Any]:
         "n_bands": bands.energies.shape[1],
         "n_electrons": bands.n_electrons,
         "spin_state": asdict(bands.state),
-        "fermi_eV": bands.fermi.energy,
-        "is_metal": bands.fermi.is_metal,
+        "fermi_eV": fermi.energy,
+        "is_metal": fermi.is_metal,
         "path": [[index, label] for index, label in bands.path.ticks],
         "gap_on_path": found_gap,
         "splittings_meV": found_splittings,
@@ -179,7 +181,8 @@ def bands_table(data: Mapping[str, Any]) -> Table:
     ]
     gap = data["gap_on_path"]
     if gap is None:
-        rows.append(("gap", "none: a metal"))
+        empty = "no occupied states" if data["n_electrons"] < 0.5 else "all states are occupied"
+        rows.append(("gap", "none: a metal" if data["is_metal"] else f"none: {empty}"))
     else:
         kind = "direct" if gap["is_direct"] else "indirect"
         edges = " → ".join(_place(gap, edge) for edge in ("vbm", "cbm"))

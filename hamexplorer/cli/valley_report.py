@@ -21,12 +21,6 @@ def valley_data(
     h: Hamiltonian, pair: ValleyPair, field: float, sites: Sequence[int] | None
 ) -> dict[str, Any]:
     """Both valleys, their differences, and how they were found."""
-    warnings = [
-        f"No extremum was found near {readout.valley.label}: the numbers are those of the zone's "
-        "corner."
-        for readout in (pair.k, pair.k_prime)
-        if not readout.valley.found
-    ]
     return {
         "formula": h.structure.composition.reduced_formula,
         "provenance": origin(h),
@@ -42,7 +36,7 @@ def valley_data(
         "gap_difference_meV": pair.gap_difference,
         "valley_polarisation_300K": pair.polarisation(),
         "bright_transition_g": pair.bright_g,
-        "warnings": warnings,
+        "warnings": list(pair.warnings),
     }
 
 

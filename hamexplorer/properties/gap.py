@@ -173,6 +173,13 @@ def _edge_bands(sample: BandStructure | MeshBands, depth: int) -> tuple[list[int
         raise SettingsError(
             f"{sample.n_electrons:g} electrons do not fill whole bands: there is no gap."
         )
+    if n_occupied == 0:
+        raise SettingsError("There are no occupied states (0 electrons): there is no gap.")
+    fermi = sample.fermi if isinstance(sample, BandStructure) else None
+    if fermi is not None and fermi.vbm is not None and fermi.cbm is None:
+        raise SettingsError(
+            f"All states are occupied ({n_occupied} electrons): there is no gap above them."
+        )
     top = n_occupied - 1 - sample.first_band
     if top - depth + 1 < 0 or top + depth >= sample.energies.shape[1]:
         last = sample.first_band + sample.energies.shape[1] - 1

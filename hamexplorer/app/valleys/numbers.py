@@ -73,14 +73,11 @@ def pair_html(pair: ValleyPair) -> str:
             row("m (µB)", lambda r, b=b: r.moment[b], "+.2f"),  # type: ignore[misc]
         ]
     polarisation = _number(pair.polarisation(_TEMPERATURE), "+.3f")
-    lost = [r.valley.label for r in (k, other) if not r.valley.found]
     return (
         f"<table class='facts hx-pair'>{''.join(rows)}</table>"
         + f"<p>{_hint('Valley polarisation', _DEFINITION)} of holes at {_TEMPERATURE:g} K: "
         + f"<b class='mono'>{polarisation}</b></p>"
-        + "".join(
-            f"<p class='soft'>No valley near {name}: this is the corner.</p>" for name in lost
-        )
+        + "".join(f"<p class='soft'>{html.escape(text)}</p>" for text in pair.warnings)
         + "<p class='soft'>Energies from the higher valence edge. Position operator: "
         + f"{pair.position}.</p>"
     )

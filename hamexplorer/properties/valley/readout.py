@@ -20,6 +20,10 @@ from hamexplorer.units import BOLTZMANN_EV_PER_K
 __all__ = ["ValleyPair", "ValleyReadout", "valley_readouts"]
 
 
+_CLOSE = 1e-3
+"""eV. The gap below which valence and conduction band count as touching."""
+
+
 @dataclass(frozen=True, eq=False)
 class ValleyReadout:
     """One valley: arrays run over the second and first valence, first and second conduction band.
@@ -65,6 +69,26 @@ class ValleyPair:
     normal: NDArray[np.float64]
     state: SpinState
     position: str
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Valleys that are none: no extremum, or bands that (almost) touch."""
+        found = []
+        for readout in (self.k, self.k_prime):
+            label = readout.valley.label
+            if not readout.valley.found:
+                found.append(
+                    f"No extremum was found near {label}: the numbers are those of the zone's "
+                    "corner."
+                )
+            if readout.gap < _CLOSE:
+                found.append(
+                    f"Valence and conduction band are only {1e3 * readout.gap:.2g} meV apart at "
+                    f"{label} (below {1e3 * _CLOSE:g} meV they count as touching): curvature, "
+                    "moment and circular polarisation there are not defined; the curvature "
+                    "diverges as 1/gap²."
+                )
+        return tuple(found)
 
     @property
     def valence_difference(self) -> float:
