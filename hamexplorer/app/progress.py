@@ -9,6 +9,7 @@ import param
 from hamexplorer.app.opening import Opener
 from hamexplorer.app.state import AppState, Job, Notice
 from hamexplorer.app.style import Line
+from hamexplorer.app.wording import on_page
 
 __all__ = ["JobBar", "Notices"]
 
@@ -87,7 +88,7 @@ class Notices:
     def _alert(self, notice: Notice) -> pmui.Alert:
         # As plain text: messages quote names and lines of foreign files.
         alert = pmui.Alert(
-            Line(notice.text, margin=0).view,
+            Line(on_page(notice.text), margin=0).view,
             severity=notice.severity,
             closeable=True,
             sizing_mode="stretch_width",

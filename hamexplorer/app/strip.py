@@ -12,6 +12,7 @@ import param
 
 from hamexplorer.app.state import AppState
 from hamexplorer.app.style import TABLE_CSS, Line, facts, heading
+from hamexplorer.app.wording import on_page
 from hamexplorer.provenance import Provenance
 
 __all__ = ["ProvenanceStrip"]
@@ -94,7 +95,7 @@ def details(record: Provenance) -> str:
     """All of the record as HTML, escaped."""
     parts = []
     if record.warnings:
-        items = "".join(f"<li>{html.escape(text)}</li>" for text in record.warnings)
+        items = "".join(f"<li>{html.escape(on_page(text))}</li>" for text in record.warnings)
         parts.append(heading("Warnings") + f"<ul>{items}</ul>")
     for title, mapping in (
         ("Settings", record.settings),

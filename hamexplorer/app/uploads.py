@@ -10,8 +10,8 @@ from pathlib import PurePath
 
 from pymatgen.core import Structure
 
-from hamexplorer.errors import SettingsError
-from hamexplorer.formats import ReadOptions, bundle_of_bytes, read_bundle, recognised
+from hamexplorer.errors import FileFormatError, SettingsError
+from hamexplorer.formats import Bundle, ReadOptions, bundle_of_bytes, read_bundle, recognised
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.progress import Monitor
 from hamexplorer.sources import Capability, Cost
@@ -23,6 +23,8 @@ MAX_UPLOAD_BYTES = 200_000_000
 """Largest upload; more is opened with ``hamexplorer app FILE``."""
 _MAX_UNPACKED_BYTES = 600_000_000
 """Largest content of one packed file; reading takes up to four times as much memory."""
+
+_STRUCTURES = (".cif", ".vasp", ".poscar", ".xyz", ".xsf")
 
 Files = Mapping[str, bytes]
 """Contents by name."""
@@ -98,11 +100,28 @@ def read_files(files: Files, options: ReadOptions, monitor: Monitor) -> Contents
             )
         structure = load_structure(safe[chosen.name], filename=chosen.name)
         return Contents(structure, PurePath(chosen.name).stem, "")
+    if chosen is None and recognised(bundle) is None:
+        _check_one_crystal(bundle)
     h = read_bundle(bundle, options)
     title = PurePath(bundle.name if chosen is None else chosen.basename).stem
     if len(safe) > 1:
         title = h.structure.composition.reduced_formula
     return Contents(h, title, _digest(safe, options))
+
+
+def _check_one_crystal(bundle: Bundle) -> None:
+    crystals = [m.basename for m in bundle.members if _is_structure(m.basename)]
+    if len(crystals) == len(bundle.members) > 1:
+        shown = ", ".join(crystals[:4]) + (", …" if len(crystals) > 4 else "")
+        raise FileFormatError(
+            f"{shown}: one crystal at a time. Drop one of these files; two Hamiltonians are "
+            "compared on the Compare page."
+        )
+
+
+def _is_structure(name: str) -> bool:
+    stem = PurePath(name).stem.upper()
+    return name.lower().endswith(_STRUCTURES) or stem in ("POSCAR", "CONTCAR")
 
 
 def _digest(files: Files, options: ReadOptions) -> str:

@@ -14,6 +14,8 @@ __all__ = ["FONT_SIZE", "apply_theme", "colour_bar", "empty_source", "new_figure
 
 FONT_SIZE = "13px"
 _TITLE_SIZE = "14px"
+_LABEL_ROOM = 26
+"""Pixels right of a path: its last label, such as ``U₂|K′``, stands across the plot's edge."""
 
 
 def new_figure(*, width: int | None, height: int | None, dark: bool, **options: Any) -> figure:
@@ -69,6 +71,7 @@ def colour_bar(mapper: LinearColorMapper) -> ColorBar:
 
 def path_axis(plot: figure, ticks: tuple[tuple[float, str], ...]) -> None:
     """High-symmetry labels below, a vertical line at each."""
+    plot.min_border_right = _LABEL_ROOM
     positions = [position for position, _ in ticks]
     plot.xaxis.ticker = FixedTicker(ticks=positions)
     plot.xaxis.major_label_overrides = dict(ticks)

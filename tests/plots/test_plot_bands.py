@@ -169,3 +169,8 @@ def test_show_knows_its_results(on):
     assert isinstance(show(on, dark=True), hv.Overlay)
     with pytest.raises(SettingsError, match="float"):
         show(1.0)
+
+
+def test_the_last_label_of_a_path_has_room(on):
+    # U₂|K′ in 13 px letters, centred on the edge of the plot
+    assert LiveBandPlot(on).figure.min_border_right >= 24
