@@ -157,6 +157,7 @@ BAD = {
     "cut": ({"cut.scfout": lzma.decompress(SCFOUT)[:500_000]}, "cut.scfout"),
     "two": ({"a.scfout.xz": SCFOUT, "b.scfout.xz": SCFOUT}, "holds 2 Hamiltonians"),
     "no format": ({"a.txt": b"a\n", "b.txt": b"b\n"}, "no Hamiltonian of a known format"),
+    "two crystals": ({"si.cif": SI, "two.cif": SI}, "si.cif, two.cif: one crystal at a time"),
     "empty zip": ({"a.zip": zipped({})}, "a.zip"),
     "zip of text": ({"a.zip": zipped({"notes": b"text"})}, "a.zip holds no Hamiltonian"),
     "climbing name": ({"../../x.scfout": SCFOUT}, "refused"),
@@ -248,9 +249,9 @@ def test_wrong_facts_are_said(tmp_path: Path) -> None:
     before = state.subject
     for field, text, message in (
         (facts.electrons, "many", "'many' is not a number"),
-        (facts.electrons, "-3", "from 0 up"),
+        (facts.electrons, "-3", "n_electrons must"),
         (facts.electrons, "1000", "do not fit"),
-        (facts.fermi, "nan", "number in eV"),
+        (facts.fermi, "nan", "fermi_energy must"),
         (facts.fermi, "", "Give the number"),
     ):
         state.notices = []
