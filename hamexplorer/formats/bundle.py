@@ -112,7 +112,7 @@ def bundle_of_bytes(files: Mapping[str, bytes], max_bytes: float = MAX_FILE_BYTE
         if is_archive(members[0]):
             return Bundle(members[0].name, archive_members(members[0]))
         return Bundle(members[0].name, members, members[0])
-    return Bundle(f"{len(members)} files", members)
+    return Bundle(f"The set of {len(members)} files", members)
 
 
 def _disk_member(path: Path, prefix: str = "") -> Member:

@@ -29,6 +29,7 @@ _MAX_COST = 2e10  # n³ summed over k-points: some ten seconds
 _BATCH = 4_000_000  # matrix elements at once
 _GAP = 8.0  # kT from the Fermi energy within which a level makes a metal
 _CLEAR = 0.2
+_NONE = 1e-3  # electrons beside all or none
 _ORIGIN = "n_electrons_from"
 _HALF = "half filling"
 UNWRITTEN = "The number of electrons was an assumption (half of all states) and is not written."
@@ -105,7 +106,15 @@ def with_electrons(
     else:
         count = count_electrons(h, fermi)
         n_electrons, origin = count.n_electrons, "Fermi energy"
-        if abs(count.deviation) > _CLEAR:
+        states = 2 * h.basis.n_orbitals
+        if n_electrons in (0, states) and abs(count.deviation) < _NONE:
+            warnings.append(
+                f"{_COUNTED} {fermi:.4f} eV there are "
+                + ("no states" if n_electrons == 0 else f"all {states} states")
+                + ": it lies outside the spectrum. Give another (--fermi) or --electrons if that "
+                "is wrong."
+            )
+        elif abs(count.deviation) > _CLEAR:
             warnings.append(
                 f"{_COUNTED} {fermi:.4f} eV there are "
                 f"{n_electrons + count.deviation:.2f} electrons, which is no whole number; "

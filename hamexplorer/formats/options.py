@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from pymatgen.core import Structure
 
 from hamexplorer.errors import SettingsError
 
-__all__ = ["SPIN_ORDERS", "ReadOptions", "SpinOrder"]
+__all__ = ["COUNT", "SPIN_ORDERS", "ReadOptions", "SpinOrder"]
 
 SpinOrder = Literal["block", "interleaved"]
 SPIN_ORDERS: tuple[str, ...] = get_args(SpinOrder)
 """Spinor orbitals in a file: all up, then all down; or up and down in turn."""
+
+
+COUNT = frozenset({"n_electrons", "fermi_energy"})
+"""Of :class:`ReadOptions`: what every format takes, one of both."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,20 @@ class ReadOptions:
     spin_order: SpinOrder | None = None
     index: int = 0
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of those that are."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) not in (None, f.default))
+
     def __post_init__(self) -> None:
         if self.n_electrons is not None and not 0 <= self.n_electrons < 1e9:
-            raise SettingsError(f"n_electrons must be from 0 up, not {self.n_electrons}.")
+            raise SettingsError(
+                f"n_electrons must lie between 0 and 1e9, not at {self.n_electrons}."
+            )
         if self.fermi_energy is not None and not abs(self.fermi_energy) < 1e6:
-            raise SettingsError(f"fermi_energy must be a number in eV, not {self.fermi_energy}.")
+            raise SettingsError(
+                f"fermi_energy must lie between -1e6 and 1e6 eV, not at {self.fermi_energy}."
+            )
         if self.spin_order not in (None, *SPIN_ORDERS):
             raise SettingsError(
                 f"spin_order must be one of {', '.join(SPIN_ORDERS)}, not {self.spin_order!r}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from hamexplorer.errors import (
 )
 from hamexplorer.formats import abacus, deeph, hamgnn, native, openmx, siesta, wannier90
 from hamexplorer.formats.bundle import Bundle, bundle_of_path
-from hamexplorer.formats.options import ReadOptions
+from hamexplorer.formats.options import COUNT, ReadOptions
 from hamexplorer.hamiltonian import Hamiltonian
 
 __all__ = ["FORMATS", "Format", "read_bundle", "read_hamiltonian", "recognised"]
@@ -32,6 +32,7 @@ class Format:
         files: which files it needs, for messages.
         recognises: whether a bundle is of it, by content, reading no more than its files' heads.
         read: the Hamiltonian.
+        options: names of the fields of :class:`ReadOptions` that mean something to it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Format:
     files: str
     recognises: Callable[[Bundle], bool]
     read: Callable[[Bundle, ReadOptions], Hamiltonian]
+    options: frozenset[str] = COUNT
 
 
 FORMATS: tuple[Format, ...] = (
@@ -50,6 +52,7 @@ FORMATS: tuple[Format, ...] = (
         "graph_data.npz, alone or with hamiltonian.npy",
         hamgnn.recognises,
         hamgnn.read_hamgnn,
+        COUNT | {"index"},
     ),
     Format(
         "deeph",
@@ -57,6 +60,7 @@ FORMATS: tuple[Format, ...] = (
         "folder with hamiltonian.h5 or hamiltonians.h5",
         deeph.recognises,
         deeph.read,
+        COUNT | {"index"},
     ),
     Format(
         "abacus",
@@ -64,14 +68,23 @@ FORMATS: tuple[Format, ...] = (
         "data-HR-sparse_SPIN0.csr with data-SR-sparse_SPIN0.csr and STRU",
         abacus.recognises,
         abacus.read,
+        COUNT | {"index", "structure"},
     ),
-    Format("siesta", "Siesta", "NAME.HSX, NAME.TSHS or NAME.nc", siesta.recognises, siesta.read),
+    Format(
+        "siesta",
+        "Siesta",
+        "NAME.HSX, NAME.TSHS or NAME.nc",
+        siesta.recognises,
+        siesta.read,
+        COUNT | {"index", "structure"},
+    ),
     Format(
         "wannier90",
         "Wannier90",
         "SEED_hr.dat with SEED.win, or SEED_tb.dat",
         wannier90.recognises,
         wannier90.read_wannier90,
+        COUNT | {"structure", "spin_order"},
     ),
 )
 """In the order in which they are asked."""
@@ -99,13 +112,13 @@ def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltoni
     Raises:
         FileFormatError, ResourceLimitError, SettingsError: as :func:`read_hamiltonian`.
     """
-    found = recognised(bundle)
-    if found is None:
-        raise FileFormatError(_unknown(bundle))
+    found = _only_format(bundle)
+    options = options or ReadOptions()
+    _check_options(found, bundle, options)
     try:
         # damaged numbers may overflow; the readers' checks tell of them
         with np.errstate(over="ignore", invalid="ignore"):
-            return found.read(bundle, options or ReadOptions())
+            return found.read(bundle, options)
     except (ResourceLimitError, SettingsError):
         raise
     except FileFormatError as error:
@@ -118,6 +131,58 @@ def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltoni
         raise FileFormatError(
             f"{bundle.name} is truncated or damaged ({type(error).__name__}: {error})."
         ) from error
+
+
+def _only_format(bundle: Bundle) -> Format:
+    """The format of ``bundle``.
+
+    Raises:
+        FileFormatError: there is none, or files of several lie side by side.
+    """
+    found = [f for f in FORMATS if f.recognises(bundle)]
+    if not found:
+        raise FileFormatError(_unknown(bundle))
+    if len(found) == 1 or bundle.chosen is not None:
+        return found[0]
+    # a file that two recognise is the first one's
+    examples: dict[str, str] = {}
+    first = found[0]
+    for member in bundle.members:
+        alone = replace(bundle, chosen=member)
+        owner = next((f for f in found if f.recognises(alone)), first)
+        if owner.recognises(alone):
+            examples.setdefault(owner.title, member.name)
+    if len(examples) > 1:
+        raise FileFormatError(
+            f"{bundle.name} holds Hamiltonians of several formats: "
+            + ", ".join(f"{title} ({name})" for title, name in examples.items())
+            + ". Give one of these files."
+        )
+    return first
+
+
+_OPTIONS = {
+    "n_electrons": "number of electrons (--electrons)",
+    "fermi_energy": "Fermi energy (--fermi)",
+    "structure": "structure (--structure)",
+    "spin_order": "spin_order (--spin-order)",
+    "index": "index (--index)",
+}
+
+
+def _check_options(found: Format, bundle: Bundle, options: ReadOptions) -> None:
+    """Refuse what would be passed over in silence."""
+    if COUNT.issubset(options.given):
+        raise SettingsError(
+            "The number of electrons (--electrons) and the Fermi energy (--fermi) exclude each "
+            "other: electrons are counted up to the Fermi energy."
+        )
+    idle = [name for name in options.given if name not in found.options]
+    if idle:
+        raise SettingsError(
+            f"{bundle.name} is {found.title}'s, whose files need no {_OPTIONS[idle[0]]}; accepted "
+            f"are the {' and the '.join(_OPTIONS[n] for n in _OPTIONS if n in found.options)}."
+        )
 
 
 def _unknown(bundle: Bundle) -> str:

@@ -220,3 +220,45 @@ def test_nothing_is_written_onto_what_is_read(
     assert "files that are read" in refused(["convert", str(own.parent), str(own)], capsys)
     assert own.read_bytes() == before
     assert len(list(own.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        (["--index", "1"], "need no index (--index)"),
+        (["--structure", "gallery:si"], "need no structure (--structure)"),
+        (["--spin-order", "block"], "need no spin_order (--spin-order)"),
+        (["--electrons", "24", "--fermi", "-5"], "exclude each other"),
+        (["--fermi", "1e7"], "must lie between -1e6 and 1e6 eV"),
+    ],
+)
+def test_options_that_cannot_apply_are_refused(
+    options: list[str], cause: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cause in refused(["info", str(WSE2), *options], capsys)
+
+
+def test_one_set_of_deeph_has_no_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(WSE2), str(tmp_path / "set"), "--to", "deeph", "-q"]) == 0
+    chosen = str(tmp_path / "set" / "hamiltonian.h5")
+    for given in (str(tmp_path / "set"), chosen):
+        assert "counted from 0" in refused(["info", given, "--index", "1"], capsys)
+
+
+@pytest.mark.parametrize(("fermi", "cause"), [(-900, "no states"), (900, "all 36 states")])
+def test_a_fermi_energy_outside_the_spectrum_is_told(fermi: float, cause: str) -> None:
+    h = hx.open(WSE2, fermi=fermi)
+    assert any(cause in w and "outside the spectrum" in w for w in h.provenance.warnings)
+
+
+def test_a_folder_of_two_formats_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(WSE2, tmp_path)
+    assert main(["convert", str(WSE2), str(tmp_path / "a_hr.dat"), "--no-spinor", "-q"]) == 0
+    message = refused(["info", str(tmp_path)], capsys)
+    assert "OpenMX (wse2_nc.scfout.xz)" in message
+    assert "Wannier90 (a_hr.dat)" in message
+    # each by itself is clear
+    assert main(["info", str(tmp_path / "a_hr.dat"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["source"] == "wannier90"

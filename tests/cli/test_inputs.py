@@ -165,7 +165,8 @@ def test_a_named_pipe_is_refused_and_not_waited_for(
 ) -> None:
     os.mkfifo(tmp_path / name)
     assert "pipe or device" in refused(["info", str(tmp_path / name)], capsys)
-    assert "pipe or device" in refused(["info", "gallery:si", "--structure", str(tmp_path / name)], capsys)
+    arguments = ["info", "gallery:si", "--structure", str(tmp_path / name)]
+    assert "pipe or device" in refused(arguments, capsys)
 
 
 def test_a_missing_file_is_said_in_few_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,8 @@ def find(bundle: Bundle, index: int) -> FileSet:
         folder = folders.setdefault(str(PurePosixPath(member.name).parent), {})
         folder.setdefault(member.basename, member)
     if bundle.chosen is not None:
+        if index:
+            raise SettingsError(f"{bundle.name} holds one DeepH set, counted from 0, not {index}.")
         layout = _layout(bundle.chosen)
         assert layout is not None
         _refuse(bundle.chosen.basename)

@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from hamexplorer.errors import FileFormatError
 from hamexplorer.formats.bundle import Bundle
+from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.openmx.input_file import InputFile, parse_input
 from hamexplorer.formats.openmx.scfout import Scfout, looks_like_scfout, parse_scfout
 from hamexplorer.formats.options import ReadOptions
@@ -64,7 +65,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     order = reordering(pairs, basis, OPENMX)
     overlap = read_only(hermitian(pairs, basis, "S", order(raw.overlap)))
     parts = _parts(raw, pairs, basis, order)
-    return Hamiltonian(
+    h = Hamiltonian(
         structure=structure,
         basis=basis,
         pairs=pairs,
@@ -88,6 +89,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             parts=parts,
         ),
     )
+    return h if options.fermi_energy is None else with_electrons(h, options)
 
 
 def _basis(raw: Scfout, given: InputFile) -> Basis:
