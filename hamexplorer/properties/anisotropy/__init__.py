@@ -5,6 +5,7 @@ from hamexplorer.properties.anisotropy.convergence import AnisotropyConvergence,
 from hamexplorer.properties.anisotropy.dipolar import dipolar_anisotropy
 from hamexplorer.properties.anisotropy.directions import Directions
 from hamexplorer.properties.anisotropy.force_theorem import magnetic_anisotropy
+from hamexplorer.properties.anisotropy.noncollinear import collinear_field
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy, anisotropy_units
 from hamexplorer.properties.anisotropy.second_variation import SecondVariation
 from hamexplorer.properties.anisotropy.sites import SiteAnisotropy, site_resolution
@@ -19,6 +20,7 @@ __all__ = [
     "SiteAnisotropy",
     "Torque",
     "anisotropy_units",
+    "collinear_field",
     "convergence",
     "dipolar_anisotropy",
     "fit_constants",
