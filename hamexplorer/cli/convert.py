@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from hamexplorer.cli.format_report import formats_data, formats_table
 from hamexplorer.cli.inputs import load_hamiltonian_input
-from hamexplorer.cli.options import Json, Quiet, Reading, with_groups
+from hamexplorer.cli.options import Json, Quiet, Reading, numbers, with_groups
 from hamexplorer.cli.output import print_json, print_warnings
 from hamexplorer.cli.report import hamiltonian_data, hamiltonian_table, show
 from hamexplorer.cli.threads import set_threads
@@ -55,6 +55,15 @@ def convert(
             rich_help_panel=_PANEL,
         ),
     ] = None,
+    lowdin_mesh: Annotated[
+        str | None,
+        typer.Option(
+            "--lowdin-mesh",
+            metavar="N N N",
+            help="Mesh of k on which an overlap is removed; coarser ones make smaller files.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that hamexplorer did not write.")
     ] = False,
@@ -81,9 +90,11 @@ def convert(
     from hamexplorer.hamiltonian import SpinState
 
     writer = writer_for(target, to)
-    options = WriteOptions(
-        SpinState(soc=soc, theta=theta, phi=phi, exchange=exchange), spinor, force
-    )
+    mesh = None if lowdin_mesh is None else numbers(lowdin_mesh, "--lowdin-mesh", 3, int, "9 9 9")
+    if mesh is not None and not writer.name.startswith("wannier90"):
+        raise SettingsError(f"--lowdin-mesh: {writer.title} keeps the overlap and needs no mesh.")
+    state = SpinState(soc=soc, theta=theta, phi=phi, exchange=exchange)
+    options = WriteOptions(state, spinor, force, cast("tuple[int, int, int] | None", mesh))
     _refuse_own_input(Path(source), Path(target))
     h = load_hamiltonian_input(source, reading.options())
     report = writer.write(h, Path(target), options)

@@ -27,12 +27,15 @@ class WriteOptions:
     Attributes:
         state: λ, the direction of the magnetisation and the exchange's factor that are written in.
         spinor: write spinors; None: if the Hamiltonian has spin–orbit or exchange.
+        mesh: of k, for formats without overlap: Löwdin's orthogonalisation is done on it; None: it
+            grows until the error is below 1 meV. A coarser mesh makes smaller files.
         force: replace files that hamexplorer did not write.
     """
 
     state: SpinState = field(default_factory=SpinState)
     spinor: bool | None = None
     force: bool = False
+    mesh: tuple[int, int, int] | None = None
 
     def as_spinor(self, h: Hamiltonian) -> bool:
         """Whether ``h`` is to be written as spinors."""

@@ -251,6 +251,18 @@ def test_a_fermi_energy_outside_the_spectrum_is_told(fermi: float, cause: str) -
     assert any(cause in w and "outside the spectrum" in w for w in h.provenance.warnings)
 
 
+def test_the_mesh_of_orthogonalisation_may_be_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["convert", str(WSE2), str(tmp_path / "a_hr.dat"), "--lowdin-mesh", "5 5 1"]
+    assert main([*arguments, "--no-spinor", "--json"]) == 0
+    assert "5 × 5 × 1 mesh" in json.loads(capsys.readouterr().out)["notes"][0]
+    assert "takes 3 whole numbers" in refused([*arguments[:-1], "5 5"], capsys)
+    assert "positive integers" in refused([*arguments[:-1], "5 5 0"], capsys)
+    arguments[2:3] = [str(tmp_path / "set"), "--to", "deeph"]
+    assert "keeps the overlap" in refused(arguments, capsys)
+
+
 def test_a_folder_of_two_formats_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -240,6 +240,33 @@ def test_too_much_text_is_refused(tmp_path, monkeypatch):
         write_hr(models.graphene(), tmp_path / "a_hr.dat", WriteOptions())
 
 
+@pytest.mark.parametrize("form", WRITE)
+def test_the_size_is_known_before_and_limited(form, mos2, tmp_path, monkeypatch):
+    options = WriteOptions(mesh=(5, 5, 1))
+    report = WRITE[form](mos2, tmp_path / f"a_{form}.dat", options)
+    assert "on a 5 × 5 × 1 mesh" in report.notes[0]
+    size = (tmp_path / f"a_{form}.dat").stat().st_size
+    for path in tmp_path.iterdir():
+        path.unlink()
+    monkeypatch.setattr("hamexplorer.formats.wannier90.writer._MAX_BYTES", 0.95 * size)
+    with pytest.raises(ResourceLimitError, match=r"mesh of 5 5 1.*up to .*--lowdin-mesh") as caught:
+        WRITE[form](mos2, tmp_path / f"a_{form}.dat", options)
+    told = float(str(caught.value).split("would have ")[1].split(" MB")[0])
+    assert told == pytest.approx(size / 1e6, rel=0.02, abs=0.5)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("hamexplorer.formats.wannier90.writer._MAX_BYTES", 1.05 * size)
+    WRITE[form](mos2, tmp_path / f"a_{form}.dat", options)
+
+
+def test_vectors_with_nothing_at_them_are_left_out(tmp_path):
+    structure = Structure(Lattice.cubic(4.0), ["H"], [[0, 0, 0]])
+    hops = {(0, 0, (r, 0, 0)): np.array([[t]]) for r, t in enumerate((0.5, -1.0, 9e-8, 2e-7))}
+    h = models.build(structure, [[Shell("1s", 0)]], 1.0, scalar=hops)
+    write_hr(h, tmp_path / "a_hr.dat", WriteOptions())
+    back = read_hamiltonian(tmp_path / "a_hr.dat")
+    assert sorted(back.pairs.cell[:, 0].tolist()) == [-3, -1, 0, 1, 3]
+
+
 # --- opened by others ---------------------------------------------------------------------------
 
 OTHERS = {

@@ -37,6 +37,12 @@ __all__ = ["write_hr", "write_tb"]
 _WANNIER90 = HarmonicOrder(ORDER)
 _OURS = "hamexplorer"
 """First word of the matrices' comment."""
+_NEGLIGIBLE = 1e-7
+"""eV (Å for the position): R with nothing larger are not written."""
+_MAX_BYTES = 5e8
+"""Largest file of matrices that is written."""
+_LINE_BYTES = {"hr": 66, "tb": 60 + 158}
+"""Of the lines for one element at one R."""
 _MAX_LINES = 3e7
 """Of one file: some two gigabytes."""
 
@@ -82,14 +88,16 @@ def _write(
         options,
     )
     if kind == "tb" and h.position is None:
-        orthogonal = orthogonalised(replace(h, position=np.zeros((3, h.pairs.n_elements))))
+        h_with_position = replace(h, position=np.zeros((3, h.pairs.n_elements)))
+        orthogonal = orthogonalised(h_with_position, options.mesh)
     else:
-        orthogonal = orthogonalised(h)
+        orthogonal = orthogonalised(h, options.mesh)
     new = orthogonal.hamiltonian
     spinor = options.as_spinor(h)
     _check_size(new, spinor)
     order, with_projections = _functions(new)
-    blocks = _blocks(new, options.state, spinor, order, kind == "tb")
+    blocks = _reaching(_blocks(new, options.state, spinor, order, kind == "tb"))
+    _check_bytes(target, blocks, orthogonal, spinor)
     comment = _comment(orthogonal, options.state, spinor)
     if kind == "hr":
         text: Iterable[str] = hr_text(comment, blocks)
@@ -146,6 +154,45 @@ def _check_size(h: Hamiltonian, spinor: bool) -> None:
             f"{n} functions at {cells} vectors R make {cells * float(n) ** 2:.2g} lines of text; "
             f"up to {_MAX_LINES:.0e} are written."
         )
+
+
+def _reaching(blocks: Blocks) -> Blocks:
+    """Without the R at which nothing is larger than :data:`_NEGLIGIBLE`."""
+    largest = np.abs(blocks.hamiltonian).max(axis=(1, 2))
+    if blocks.position is not None:
+        largest = np.maximum(largest, np.abs(blocks.position).max(axis=(0, 2, 3)))
+    # R and −R hold the same but for rounding, and stay together
+    _, order = np.unique(blocks.cells, axis=0, return_index=True)
+    _, mirrored = np.unique(-blocks.cells, axis=0, return_index=True)
+    paired = largest.copy()
+    paired[order] = np.maximum(largest[order], largest[mirrored])
+    kept = (paired > _NEGLIGIBLE) | ~blocks.cells.any(axis=1)
+    position = None if blocks.position is None else blocks.position[:, kept]
+    return Blocks(blocks.cells[kept], blocks.hamiltonian[kept], position)
+
+
+def _check_bytes(target: Path, blocks: Blocks, orthogonal: Orthogonalised, spinor: bool) -> None:
+    n_r, n, _ = blocks.hamiltonian.shape
+    size = n_r * n * n * _LINE_BYTES["hr" if blocks.position is None else "tb"]
+    if size <= _MAX_BYTES:
+        return
+    mesh, helps = "", []
+    if orthogonal.mesh is not None:
+        shown = " ".join(map(str, orthogonal.mesh))
+        mesh = f" (Löwdin orthogonalisation on a mesh of {shown} k-points)"
+        helps.append(
+            f"a coarser mesh than --lowdin-mesh '{shown}' (bands between its points are then less "
+            "exact)"
+        )
+    if blocks.position is not None:
+        helps.append("wannier90-hr, a third of the size")
+    if spinor:
+        helps.append("--no-spinor, a quarter of it")
+    helps.append("--to deeph, which keeps the overlap and is small")
+    raise ResourceLimitError(
+        f"{target.name} would have {size / 1e6:.0f} MB: {n} functions at {n_r} vectors R{mesh}; up "
+        f"to {_MAX_BYTES / 1e6:.0f} MB are written. What helps: {'; or '.join(helps)}."
+    )
 
 
 def _functions(h: Hamiltonian) -> tuple[NDArray[np.int64], bool]:
