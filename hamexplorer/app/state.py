@@ -32,7 +32,7 @@ __all__ = [
 
 PAGES = ("structure", "bands", "hamiltonian", "valleys", "anisotropy", "compare")
 """Names of the pages, in the order of the menu."""
-MAX_NOTICES = 2
+MAX_NOTICES = 3
 """The newest ones stand on the page; more would leave no place for the plots."""
 COLOUR_NONE = "none"
 FIELD_EVERYWHERE = "all"
