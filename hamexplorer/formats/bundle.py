@@ -88,12 +88,17 @@ def bundle_of_path(path: str | Path) -> Bundle:
             return Bundle(path.name or str(path), _folder(path.absolute()))
         if not path.is_file():
             raise FileFormatError(f"{path.name}: there is no such file.")
+        with path.open("rb"):
+            pass  # whether it may be read
         member = _disk_member(path)
         if is_archive(member):
             return Bundle(path.name, archive_members(member))
         below, above = _input_above(path.absolute().parent)
         member = _disk_member(path, below)
         return Bundle(path.name, (member, *_beside(path, below), *above), member)
+    except PermissionError as error:
+        what = "folder" if os.path.isdir(path) else "file"  # noqa: PTH112 - raises nothing
+        raise FileFormatError(f"You may not read the {what} {path.name}.") from error
     except OSError as error:
         raise FileFormatError(f"{path.name} cannot be read: {error.strerror}.") from error
 

@@ -44,7 +44,15 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("hamexplorer", "hamexplorer", "FILE.h5", native.recognises, native.read),
+    Format(
+        "hamexplorer",
+        "hamexplorer",
+        "FILE.h5",
+        native.recognises,
+        native.read,
+        # its reader refuses them in words of its own
+        COUNT | {"structure", "spin_order", "index"},
+    ),
     Format("openmx", "OpenMX", "NAME.scfout", openmx.recognises, openmx.read_scfout),
     Format(
         "hamgnn",
@@ -119,8 +127,10 @@ def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltoni
         # damaged numbers may overflow; the readers' checks tell of them
         with np.errstate(over="ignore", invalid="ignore"):
             return found.read(bundle, options)
-    except (ResourceLimitError, SettingsError):
+    except SettingsError:
         raise
+    except ResourceLimitError as error:
+        raise ResourceLimitError(_named(bundle, str(error))) from error
     except FileFormatError as error:
         raise FileFormatError(_named(bundle, str(error))) from error
     except HamexplorerError as error:

@@ -17,8 +17,16 @@ import pytest
 from damage import damaged_variants
 
 from hamexplorer.errors import FileFormatError, HamexplorerError, ResourceLimitError
-from hamexplorer.formats import Bundle, bundle_of_bytes, bundle_of_path, read_bundle, recognised
+from hamexplorer.formats import (
+    Bundle,
+    Format,
+    bundle_of_bytes,
+    bundle_of_path,
+    read_bundle,
+    recognised,
+)
 from hamexplorer.formats.archive import MAX_MEMBERS
+from hamexplorer.hamiltonian import Hamiltonian
 
 TEXT = b"42\n" * 5000
 
@@ -252,3 +260,31 @@ def test_damaged_packing_is_an_error_of_ours(pack: object) -> None:
             continue
         except Exception as error:
             raise AssertionError(what) from error
+
+
+def test_what_may_not_be_read_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.scfout"
+    path.write_bytes(b"x")
+
+    def refuses(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuses)
+    with pytest.raises(FileFormatError, match=r"You may not read the file a\.scfout"):
+        bundle_of_path(path)
+
+
+def test_a_limit_names_the_file_and_several_files_agree_with_their_verb(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def declares(*_: object) -> Hamiltonian:
+        raise ResourceLimitError("it declares 864 GB of data.")
+
+    everything = Format("all", "All", "any", lambda _: True, declares)
+    bundle = bundle_of_bytes({"a.h5": b"x"})
+    with monkeypatch.context() as patch:
+        patch.setattr("hamexplorer.formats.registry.FORMATS", (everything,))
+        with pytest.raises(ResourceLimitError, match=r"a\.h5: it declares"):
+            read_bundle(bundle)
+    with pytest.raises(FileFormatError, match=r"^The set of 2 files holds no Hamiltonian"):
+        read_bundle(bundle_of_bytes({"a.h5": b"x", "b.h5": b"y"}))
