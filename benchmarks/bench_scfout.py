@@ -44,22 +44,20 @@ print(seconds, (peak - before) * 1024, h.pairs.n_elements)
 """
 
 
-def supercell(raw: Scfout, n: int) -> tuple[NDArray[np.int32], ...]:
-    """Neighbours, cells and, for every pair, the pair of the fixture it repeats."""
+def supercell(raw: Scfout, n: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Neighbours of every atom and their cells."""
     atoms = len(raw.n_orbitals)
-    first = np.repeat(np.arange(atoms), raw.n_neighbours)
     place = np.stack(np.meshgrid(np.arange(n), np.arange(n), indexing="ij"), -1).reshape(-1, 2)
     shift = raw.cells[raw.copies][:, :2]
     target = place[:, None] + shift
     wrapped, cell = target % n, target // n
     neighbours = (wrapped[..., 0] * n + wrapped[..., 1]) * atoms + raw.neighbours
-    order = np.tile(np.arange(len(first)), (len(place), 1))
-    return neighbours.ravel(), cell.reshape(-1, 2), order.ravel()
+    return neighbours.ravel(), cell.reshape(-1, 2)
 
 
 def write(path: Path, raw: Scfout, n: int, orbitals: int) -> None:
     """An scfout of ``n`` × ``n`` cells, with ``orbitals`` an atom (0: the fixture's)."""
-    neighbours, cell, origin = supercell(raw, n)
+    neighbours, cell = supercell(raw, n)
     cells, copies = np.unique(np.vstack([[0, 0], cell]), axis=0, return_inverse=True)
     # the first cell of a file is R = 0
     home = int(copies[0])
@@ -137,9 +135,7 @@ def _input(raw: Scfout, n: int, orbitals: int) -> list[str]:
         lines.append(line)
         if line.startswith("<Atoms.SpeciesAndCoordinates"):
             inside = True
-            lines += [
-                f"{k + 1} {s} 0 0 0 0 0" for k, s in enumerate(("W", "Se", "Se") * (n * n))
-            ]
+            lines += [f"{k + 1} {s} 0 0 0 0 0" for k, s in enumerate(("W", "Se", "Se") * (n * n))]
     return lines
 
 
