@@ -427,6 +427,8 @@ def write(
     phi: float = 0.0,
     exchange: float = 1.0,
     spinor: bool | None = None,
+    mesh: tuple[int, int, int] | None = None,
+    force: bool = False,
 ) -> WriteReport:
     """Write a Hamiltonian for another program; the files, and what the format does not keep.
 
@@ -439,13 +441,15 @@ def write(
         phi: its azimuth from x, degrees.
         exchange: factor on the exchange field that is written.
         spinor: write spinors; None: if there is spin-orbit or exchange.
+        mesh: of k, on which overlapping orbitals are made orthogonal for formats without overlap.
+        force: replace files that hamexplorer did not write.
 
     Raises:
         SettingsError: no such format, or it cannot hold this Hamiltonian.
         HamexplorerError: it cannot be written; what stood there is untouched.
     """
     _check_is_hamiltonian(h)
-    options = WriteOptions(SpinState(soc, theta, phi, exchange), spinor)
+    options = WriteOptions(SpinState(soc, theta, phi, exchange), spinor, force, mesh)
     return writer_for(str(target), to).write(h, Path(target), options)
 
 

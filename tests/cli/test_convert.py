@@ -12,7 +12,7 @@ import pytest
 
 import hamexplorer as hx
 from hamexplorer.cli import main
-from hamexplorer.errors import SettingsError
+from hamexplorer.errors import HamexplorerError, SettingsError
 from hamexplorer.properties.solver import BandSolver
 
 DATA = Path(__file__).parents[1] / "data" / "openmx"
@@ -169,6 +169,13 @@ def test_open_and_write_in_python(tmp_path: Path) -> None:
     assert hx.open(tmp_path / "a.h5").n_electrons == 23
     with pytest.raises(SettingsError, match="means no format"):
         hx.write(h, tmp_path / "a.unknown")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/POSCAR").write_text("mine")
+    with pytest.raises(HamexplorerError, match="POSCAR"):
+        hx.write(h, tmp_path / "set", "deeph")
+    assert (tmp_path / "set/POSCAR").read_text() == "mine"
+    hx.write(h, tmp_path / "set", "deeph", force=True)
+    assert (tmp_path / "set/POSCAR").read_text() != "mine"
     with pytest.raises(SettingsError, match="not a Structure"):
         hx.write(h.structure, tmp_path / "a.h5")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="spin_order"):
