@@ -101,7 +101,10 @@ def plan(structure: Structure, settings: DftSettings | None = None) -> Plan:
 
 
 def _available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use, capped by OMP_NUM_THREADS where that is set: two processes
+    that both took all cores would hold each other up many times over.
+    """
+    on_linux = hasattr(os, "sched_getaffinity")
+    available = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(available, int(wanted) if wanted.isdecimal() else available))
