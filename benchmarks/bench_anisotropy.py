@@ -21,9 +21,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from hamexplorer.cores import usable_cores
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian
 from hamexplorer.properties.anisotropy import Directions, SecondVariation, magnetic_anisotropy
-from hamexplorer.properties.parallel import worker_count
 from hamexplorer.units import HARTREE_EV
 
 Result = TypeVar("Result")
@@ -64,7 +64,7 @@ def main() -> None:
         magnetic_anisotropy(h, Directions.arc([0, 90]), (2, 2, 2), SMEARING, method=method)
     print(
         f"{h.structure.composition.reduced_formula}, {2 * h.basis.n_orbitals} bands, mesh {mesh}, "
-        f"{len(arc)} angles, kT = {SMEARING:.4f} eV, {worker_count()} worker(s) on "
+        f"{len(arc)} angles, kT = {SMEARING:.4f} eV, {usable_cores()} worker(s) on "
         f"{os.cpu_count()} cores"
     )
     exact_times, prepare_times, angle_times = [], [], []

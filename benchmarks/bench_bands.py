@@ -20,6 +20,7 @@ import numpy as np
 import scipy.linalg
 from pymatgen.core import Lattice, Structure
 
+from hamexplorer.cores import usable_cores
 from hamexplorer.hamiltonian import (
     Basis,
     BlochSum,
@@ -29,7 +30,7 @@ from hamexplorer.hamiltonian import (
     SpinState,
     load_hamiltonian,
 )
-from hamexplorer.properties.parallel import single_threaded_blas, worker_count
+from hamexplorer.properties.parallel import single_threaded_blas
 from hamexplorer.properties.solver import BandSolver
 from hamexplorer.provenance import Provenance
 
@@ -106,7 +107,7 @@ def main() -> None:
     median = {name: statistics.median(values) for name, values in times.items()}
     print(
         f"{len(k)} k-points, matrices {2 * h.basis.n_orbitals} × {2 * h.basis.n_orbitals}, "
-        f"{h.pairs.n_pairs} pairs, {worker_count()} worker(s)"
+        f"{h.pairs.n_pairs} pairs, {usable_cores()} worker(s)"
     )
     for name, value in median.items():
         print(f"{name:42s} {value:8.3f} ms per k")

@@ -17,9 +17,9 @@ import time
 import numpy as np
 
 from hamexplorer.assets_path import asset
+from hamexplorer.cores import usable_cores
 from hamexplorer.hamiltonian import SpinState, load_hamiltonian
 from hamexplorer.properties import BandSolver
-from hamexplorer.properties.parallel import worker_count
 from hamexplorer.properties.valley import valley_map
 from hamexplorer.properties.valley.symmetry import mesh_orbits
 from hamexplorer.structures.zone import planar_zone
@@ -57,7 +57,7 @@ def main() -> None:
         for name, (function, _) in tasks.items():
             runs[name].append(timed(function))
     load = os.getloadavg()[0]
-    print(f"{h!r}\n{worker_count()} cores, load {load:.1f}, {options.rounds} rounds")
+    print(f"{h!r}\n{usable_cores()} cores, load {load:.1f}, {options.rounds} rounds")
     for name, (_, count) in tasks.items():
         wall, cpu = (statistics.median(column) for column in zip(*runs[name], strict=True))
         print(

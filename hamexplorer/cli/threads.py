@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from hamexplorer.cores import available_cores
 from hamexplorer.errors import SettingsError
 
 __all__ = ["set_threads"]
@@ -25,13 +26,7 @@ def set_threads(asked: int | None) -> int:
     named = os.environ.get("OMP_NUM_THREADS", "")
     if asked is None and named.isdecimal() and int(named) > 0:
         asked = int(named)
-    count = asked if asked is not None else _available()
+    count = asked if asked is not None else available_cores()
     for variable in _VARIABLES:
         os.environ[variable] = str(count)
     return count
-
-
-def _available() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

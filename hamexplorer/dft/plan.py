@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from pymatgen.core import Structure
 
+from hamexplorer.cores import usable_cores
 from hamexplorer.dft.basis_sets import check_elements
 from hamexplorer.dft.cutoff import automatic_cutoff
 from hamexplorer.dft.estimate import Estimate, estimate_cost
@@ -78,7 +78,7 @@ def plan(structure: Structure, settings: DftSettings | None = None) -> Plan:
     final_divisions = interpolation_mesh(system, settings.range_angstrom / BOHR_ANGSTROM)
     final_group = compatible_group(full_group, final_divisions)
     final_kmesh = irreducible_mesh(final_divisions, final_group)
-    threads = settings.threads or _available_cores()
+    threads = settings.threads or usable_cores()
     cost = estimate_cost(
         system,
         mesh,
@@ -98,13 +98,3 @@ def plan(structure: Structure, settings: DftSettings | None = None) -> Plan:
     return Plan(
         settings, system, cutoff, mesh, group, kmesh, final_group, final_kmesh, threads, cost
     )
-
-
-def _available_cores() -> int:
-    """Cores that this process may use, capped by OMP_NUM_THREADS where that is set: two processes
-    that both took all cores would hold each other up many times over.
-    """
-    on_linux = hasattr(os, "sched_getaffinity")
-    available = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(available, int(wanted) if wanted.isdecimal() else available))

@@ -6,7 +6,6 @@ one small matrix cost more than they give, and on busy cores a hundred times mor
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,9 @@ from typing import TypeVar
 import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["map_chunks", "single_threaded_blas", "worker_count"]
+from hamexplorer.cores import usable_cores
+
+__all__ = ["map_chunks", "single_threaded_blas"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,13 +26,6 @@ _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _users = 0
 _limiter: object | None = None
-
-
-def worker_count() -> int:
-    """Cores that this process may use, capped by OMP_NUM_THREADS where that is set."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(available or 1, int(wanted) if wanted.isdecimal() else 64))
 
 
 @contextmanager
@@ -63,7 +57,7 @@ def map_chunks(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
     must not call :func:`map_chunks` itself.
     """
     with single_threaded_blas():
-        if len(items) < 2 or worker_count() < 2:
+        if len(items) < 2 or usable_cores() < 2:
             with _one_torch_thread():
                 return [function(item) for item in items]
         return list(_shared_pool().map(function, items))
@@ -84,7 +78,7 @@ def _shared_pool() -> ThreadPoolExecutor:
     with _lock:
         if _pool is None:
             previous = torch.get_num_threads()
-            count = worker_count()
+            count = usable_cores()
             _pool = ThreadPoolExecutor(
                 count,
                 thread_name_prefix="hamexplorer-k",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from hamexplorer.cores import usable_cores
 from hamexplorer.errors import HamiltonianError, SettingsError
 from hamexplorer.hamiltonian import (
     BlochSum,
@@ -19,7 +20,7 @@ from hamexplorer.hamiltonian import (
     default_device,
     spinor_matrix,
 )
-from hamexplorer.properties.parallel import map_chunks, worker_count
+from hamexplorer.properties.parallel import map_chunks
 
 __all__ = ["BandSolver", "BandStates", "spin_structure"]
 
@@ -164,7 +165,7 @@ class BandSolver:
         size = max(1, int(_CHUNK_BYTES["cpu" if on_cpu else "cuda"] / per_k))
         count = math.ceil(len(self.kpoints) / size)
         if on_cpu:
-            workers = worker_count()
+            workers = usable_cores()
             count = min(len(self.kpoints), workers * math.ceil(count / workers))
         return [round(i * len(self.kpoints) / count) for i in range(count + 1)]
 

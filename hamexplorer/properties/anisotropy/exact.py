@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hamexplorer.cores import usable_cores
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy.assembly import (
@@ -28,7 +29,7 @@ from hamexplorer.properties.anisotropy.symmetry import (
     trivial_symmetry,
 )
 from hamexplorer.properties.mesh import KMesh
-from hamexplorer.properties.parallel import single_threaded_blas, worker_count
+from hamexplorer.properties.parallel import single_threaded_blas
 from hamexplorer.properties.solver import BandSolver
 
 __all__ = ["exact_anisotropy", "exact_classes", "kpoint_blocks"]
@@ -125,5 +126,5 @@ def exact_classes(
 def kpoint_blocks(kpoints: NDArray[np.float64], n_orbitals: int) -> Sequence[NDArray[np.float64]]:
     """K-points in parts that take about ``_STEP`` seconds each."""
     per_k = 2.5e-3 * (n_orbitals / 52) ** 3 + 2e-4
-    size = max(worker_count(), int(_STEP * worker_count() / per_k))
+    size = max(usable_cores(), int(_STEP * usable_cores() / per_k))
     return np.array_split(kpoints, int(np.ceil(len(kpoints) / size)))

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hamexplorer.cores import usable_cores
 from hamexplorer.errors import ResourceLimitError, SettingsError
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
@@ -36,7 +37,7 @@ from hamexplorer.properties.anisotropy.parts import part_of
 from hamexplorer.properties.anisotropy.result import AnisotropyEnergy
 from hamexplorer.properties.anisotropy.symmetry import magnetic_symmetry
 from hamexplorer.properties.mesh import KMesh
-from hamexplorer.properties.parallel import map_chunks, single_threaded_blas, worker_count
+from hamexplorer.properties.parallel import map_chunks, single_threaded_blas
 from hamexplorer.properties.solver import BandSolver
 
 __all__ = ["DEFAULT_WINDOW", "SecondVariation"]
@@ -245,7 +246,7 @@ class SecondVariation:
                 f"is {_MAX_BYTES / 1e9:.0f} GB; use a coarser mesh or the exact method."
             )
         size = max(1, int(_CHUNK_BYTES / (16.0 * n * n * 10)))
-        workers = worker_count()
+        workers = usable_cores()
         count = min(nk, workers * math.ceil(nk / size / workers))
         parts = np.array_split(self._kpoints, count)
         states: list[BareStates] = []
@@ -272,7 +273,7 @@ class SecondVariation:
 
     def _project(self, states: list[BareStates], monitor: Monitor) -> list[Couplings]:
         couplings: list[Couplings] = []
-        for some in _grouped(states, 2 * worker_count()):
+        for some in _grouped(states, 2 * usable_cores()):
             monitor.report("Spin-orbit matrix", 0.6 + 0.4 * len(couplings) / len(self._kpoints))
             for solved in map_chunks(lambda part: project(part, self.ranges, self.fermi), some):
                 couplings += solved
@@ -323,7 +324,7 @@ class SecondVariation:
 
         done = 0
         per_task = _SOLVING * self.n_active**3 * len(points.source) / len(tasks)
-        size = max(worker_count(), int(_STEP * worker_count() / per_task))
+        size = max(usable_cores(), int(_STEP * usable_cores() / per_task))
         for some in _grouped(tasks, size):
             monitor.report("Directions", done / len(tasks))
             map_chunks(solve, some)

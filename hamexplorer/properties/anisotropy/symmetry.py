@@ -19,10 +19,11 @@ import numpy as np
 import spglib
 from numpy.typing import NDArray
 
+from hamexplorer.cores import usable_cores
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian, SpinState, spinor_matrix
 from hamexplorer.properties.anisotropy.directions import angles
 from hamexplorer.properties.anisotropy.orthonormal import orthonormal_matrices
-from hamexplorer.properties.parallel import map_chunks, worker_count
+from hamexplorer.properties.parallel import map_chunks
 from hamexplorer.structures.spglib_cell import SYMPREC, call_spglib, spglib_cell
 
 __all__ = ["MagneticSymmetry", "MeshReduction", "magnetic_symmetry", "trivial_symmetry"]
@@ -298,5 +299,5 @@ def _energies(
                 )
                 levels[wanted] = np.linalg.eigvalsh(matrix.numpy()[0])
 
-    map_chunks(solve, np.array_split(np.arange(len(distinct)), min(len(distinct), worker_count())))
+    map_chunks(solve, np.array_split(np.arange(len(distinct)), min(len(distinct), usable_cores())))
     return levels
