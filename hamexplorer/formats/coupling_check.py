@@ -7,12 +7,14 @@ with ξ > 0 (ξ(r) of a nucleus is positive), so that the sign shows.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.hamiltonian.angular import rotation_generators
 
-__all__ = ["coupling_doubt", "on_site_coupling"]
+__all__ = ["coupling_doubt", "on_site_coupling", "with_coupling_doubt"]
 
 _TELLING = 1e-3
 """eV; a smaller ξ is left alone."""
@@ -26,10 +28,11 @@ def on_site_coupling(h: Hamiltonian) -> float | None:
     if h.spin_orbit is None:
         return None
     found = []
-    for site, shells in enumerate(h.basis.shells):
-        block = h.pairs.block(h.spin_orbit, h.pairs.index(site, site))
+    pairs = h.pairs
+    for pair in np.flatnonzero((pairs.first == pairs.second) & ~pairs.cell.any(axis=1)):
+        block = pairs.block(h.spin_orbit, int(pair))
         start = 0
-        for shell in shells:
+        for shell in h.basis.shells[pairs.first[pair]]:
             end = start + shell.size
             if shell.l:
                 g = rotation_generators(shell.l)
@@ -48,3 +51,12 @@ def coupling_doubt(h: Hamiltonian) -> str | None:
         "nature's is positive. Multiplets are inverted and spins turned over; perhaps the file is "
         "of a version with another convention."
     )
+
+
+def with_coupling_doubt(h: Hamiltonian) -> Hamiltonian:
+    """``h``, with :func:`coupling_doubt` among its warnings if there is one."""
+    doubt = coupling_doubt(h)
+    if doubt is None:
+        return h
+    warnings = (*h.provenance.warnings, doubt)
+    return replace(h, provenance=replace(h.provenance, warnings=warnings))

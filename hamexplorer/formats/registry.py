@@ -16,6 +16,7 @@ from hamexplorer.errors import (
 )
 from hamexplorer.formats import abacus, deeph, hamgnn, native, openmx, siesta, wannier90
 from hamexplorer.formats.bundle import Bundle, bundle_of_path
+from hamexplorer.formats.coupling_check import with_coupling_doubt
 from hamexplorer.formats.options import COUNT, ReadOptions
 from hamexplorer.hamiltonian import Hamiltonian
 
@@ -126,7 +127,8 @@ def read_bundle(bundle: Bundle, options: ReadOptions | None = None) -> Hamiltoni
     try:
         # damaged numbers may overflow; the readers' checks tell of them
         with np.errstate(over="ignore", invalid="ignore"):
-            return found.read(bundle, options)
+            h = found.read(bundle, options)
+            return h if found.read is native.read else with_coupling_doubt(h)
     except SettingsError:
         raise
     except ResourceLimitError as error:

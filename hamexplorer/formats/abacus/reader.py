@@ -20,7 +20,6 @@ from hamexplorer.formats.abacus.crystal import (
 from hamexplorer.formats.abacus.csr import CsrMatrix, matrix_kind, parse_csr
 from hamexplorer.formats.abacus.files import RunFiles, find_files
 from hamexplorer.formats.bundle import Bundle
-from hamexplorer.formats.coupling_check import coupling_doubt
 from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.labels import element_of_label, guesses_told
 from hamexplorer.formats.options import ReadOptions
@@ -99,10 +98,6 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             warnings=[w for w in (guesses_told(guessed), doubt) if w],
         ),
     )
-    wrong_sign = coupling_doubt(result)
-    if wrong_sign:
-        warnings = (*result.provenance.warnings, wrong_sign)
-        result = replace(result, provenance=replace(result.provenance, warnings=warnings))
     if told is not None and options.fermi_energy is None:
         return result
     return with_electrons(result, options, run.fermi_energy)

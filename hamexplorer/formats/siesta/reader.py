@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from pymatgen.core import DummySpecies, Element, Lattice, Species, Structure
 
 from hamexplorer.errors import FileFormatError, SettingsError
 from hamexplorer.formats.bundle import Bundle, Member
-from hamexplorer.formats.coupling_check import coupling_doubt
 from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.labels import element_of_label, guesses_told
 from hamexplorer.formats.options import ReadOptions
@@ -131,9 +130,6 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             warnings=warnings,
         ),
     )
-    doubt = coupling_doubt(h)
-    if doubt:
-        h = replace(h, provenance=replace(h.provenance, warnings=(*h.provenance.warnings, doubt)))
     if told is not None and options.fermi_energy is None:
         return h
     return with_electrons(h, options, fermi)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from pymatgen.core import DummySpecies, Element, Lattice, Species, Structure
 
 from hamexplorer.errors import FileFormatError, SettingsError
-from hamexplorer.formats.coupling_check import coupling_doubt
+from hamexplorer.formats.coupling_check import with_coupling_doubt
 from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.shells import NamedOrbital, OrbitalMap, map_orbitals
@@ -108,10 +107,7 @@ def from_sisl(
             created=timestamp(),
         ),
     )
-    doubt = coupling_doubt(h)
-    if doubt:
-        told = (*h.provenance.warnings, doubt)
-        h = replace(h, provenance=replace(h.provenance, warnings=told))
+    h = with_coupling_doubt(h)
     if counted and n_electrons is None and fermi_energy is None:
         return h
     return with_electrons(h, options)

@@ -12,7 +12,6 @@ from pymatgen.core import Lattice, Structure
 
 from hamexplorer.errors import FileFormatError, SettingsError
 from hamexplorer.formats.bundle import Bundle, Member
-from hamexplorer.formats.coupling_check import coupling_doubt
 from hamexplorer.formats.electrons import with_electrons
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.record import ReadRecord
@@ -128,10 +127,6 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         n_electrons=0.0,
         provenance=provenance,
     )
-    doubt = coupling_doubt(h)
-    if doubt is not None:
-        told = (*provenance.warnings, doubt)
-        h = replace(h, provenance=replace(provenance, warnings=told))
     win = models[0].win
     asked = options.n_electrons is not None or options.fermi_energy is not None
     if win is not None and win.n_electrons is not None and not asked:
