@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from hamexplorer.errors import FileFormatError, ResourceLimitError
-from hamexplorer.formats.member import ALWAYS_ALLOWED, EXPANSION, UNPACKING_ERRORS, Member
+from hamexplorer.formats.member import UNPACKING_ERRORS, Member, check_growth
 
 __all__ = ["MAX_MEMBERS", "archive_members", "check_count", "is_archive"]
 
@@ -83,14 +83,9 @@ def _check_directory(raw: IO[bytes], packed: Member) -> None:
 
 def _zip_member(packed: Member, info: zipfile.ZipInfo) -> Member:
     name = f"{packed.name}/{info.filename}"
-    grown = info.file_size > max(ALWAYS_ALLOWED, EXPANSION * info.compress_size)
 
     def opened() -> IO[bytes]:
-        if grown:
-            raise ResourceLimitError(
-                f"{name} unpacks to {info.file_size / 1e6:.0f} MB from "
-                f"{info.compress_size / 1e6:.3g} MB; no calculation's file does."
-            )
+        check_growth(name, info.file_size, info.compress_size)
         if info.flag_bits & 1:
             raise FileFormatError(f"{name} is encrypted; give it unpacked.")
         return _ArchiveStream(packed, info)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from hamexplorer.errors import HamiltonianError
 from hamexplorer.formats.options import ReadOptions
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian
 
@@ -75,7 +76,10 @@ def _counted(h: Hamiltonian, fermi_energy: float, spacing: float) -> tuple[float
         matrices = bloch(some)
         hamiltonian = matrices.spinor() if spinor else matrices.scalar
         overlap = matrices.spinor_overlap() if spinor else matrices.overlap
-        lower = torch.linalg.cholesky(overlap)
+        lower, failed = torch.linalg.cholesky_ex(overlap)
+        if bool(failed.any()):
+            at = some[int(failed.argmax())].round(3).tolist()
+            raise HamiltonianError(f"The overlap is not positive definite at k = {at}.")
         half = torch.linalg.solve_triangular(lower, hamiltonian, upper=False)
         reduced = torch.linalg.solve_triangular(lower, half.mH, upper=False)
         energies = torch.linalg.eigvalsh(reduced).numpy() - fermi_energy
@@ -85,13 +89,19 @@ def _counted(h: Hamiltonian, fermi_energy: float, spacing: float) -> tuple[float
 
 
 def with_electrons(
-    h: Hamiltonian, options: ReadOptions, fermi_energy: float | None = None
+    h: Hamiltonian,
+    options: ReadOptions,
+    fermi_energy: float | None = None,
+    told: float | None = None,
 ) -> Hamiltonian:
     """``h``, read without a number of electrons, with the best known one.
 
-    In this order: the user's number; counted up to the user's Fermi energy; up to the file's
+    In this order: the user's number; counted up to the user's Fermi energy; the file's own number
+    ``told``, which needs no record; counted up to the file's
     ``fermi_energy`` (eV); else half of all states, with a warning that this is an assumption.
     """
+    if told is not None and options.n_electrons is None and options.fermi_energy is None:
+        return replace(h, n_electrons=told)
     fermi = fermi_energy if options.fermi_energy is None else options.fermi_energy
     warnings = list(h.provenance.warnings)
     if options.n_electrons is not None:

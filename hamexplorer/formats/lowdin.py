@@ -251,8 +251,10 @@ def _measured(h: Hamiltonian, new: Hamiltonian, mesh: tuple[int, int, int]) -> O
     k = _between(mesh, next((count for most, count in _SAMPLES if n <= most), _FEW_SAMPLES))
     difference = np.abs(_energies(new, k) - _energies(h, k)).max(axis=0)
     occupied = math.ceil(h.n_electrons)
+    made = {"lowdin_mesh": list(mesh), "lowdin_error_eV": float(difference.max())}
+    results = {**new.provenance.results, **made}
     return Orthogonalised(
-        new,
+        replace(new, provenance=replace(new.provenance, results=results)),
         mesh,
         float(difference.max()),
         float(difference[:occupied].max()) if occupied else 0.0,

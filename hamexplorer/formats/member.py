@@ -24,7 +24,13 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import FileFormatError, ResourceLimitError
 
-__all__ = ["ALWAYS_ALLOWED", "EXPANSION", "HEAD", "MAX_FILE_BYTES", "UNPACKING_ERRORS", "Member"]
+__all__ = [
+    "HEAD",
+    "MAX_FILE_BYTES",
+    "UNPACKING_ERRORS",
+    "Member",
+    "check_growth",
+]
 
 MAX_FILE_BYTES = 16e9
 """Largest file that is read."""
@@ -55,6 +61,19 @@ _PACKERS: dict[bytes, tuple[str, Callable[[IO[bytes]], Any]]] = {
     b"BZh": ("bzip2", bz2.open),
 }
 _PACKED_SUFFIXES = (".xz", ".gz", ".bz2")
+
+
+def check_growth(name: str, unpacked: int, packed: int) -> None:
+    """Refuse what unpacks to absurdly much.
+
+    Raises:
+        ResourceLimitError: more than 60 times its size, and than 100 MB.
+    """
+    if unpacked > max(ALWAYS_ALLOWED, EXPANSION * packed):
+        raise ResourceLimitError(
+            f"{name} unpacks to {unpacked / 1e6:.0f} MB from {packed / 1e6:.3g} MB; no "
+            "calculation's file does."
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,6 +79,8 @@ class OrderCheck:
             f"it fits the order of {self.fits[0]}"
             if self.fits
             else "it fits no known order (are the positions those of the matrices?)"
+            if len(self.scores) > 1
+            else "no other order was tried, and the positions may not be those of the matrices"
         )
         return (
             f"The overlap does not have the order of orbitals that is assumed ({assumed}: "

@@ -43,9 +43,8 @@ class ReadRecord:
         results: Mapping[str, Any] | None = None,
         parts: SpinParts | None = None,
         warnings: Sequence[str] = (),
-        versions: Sequence[str] = (),
     ) -> Provenance:
-        """The record: ``source`` is the format's name, ``versions`` names packages that read it."""
+        """The record; ``source`` is the format's name."""
         told = list(warnings)
         found = dict(results or {})
         if parts is not None:
@@ -64,7 +63,7 @@ class ReadRecord:
             settings={"files": hashes, **(settings or {})},
             results=found,
             warnings=tuple(told),
-            versions=package_versions("numpy", *versions),
+            versions=package_versions("numpy"),
             structure_hash=structure_hash(structure),
             created=timestamp(),
         )

@@ -47,8 +47,9 @@ def mixed_mean(
     updown: NDArray[np.complex128],
     downup: NDArray[np.complex128],
     tolerance: float = TOLERANCE,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Re and Im of ↑↓ from a file that stores ↓↑ beside it: half of both, (n_elements,) eV.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Re and Im of ↑↓ from a file that stores ↓↑ beside it: half of both, (n_elements,) eV; and by
+    how much they differed at most, eV.
 
     Raises:
         FileFormatError: ↓↑[R] and the adjoint of ↑↓[−R] differ by more than ``tolerance``.
@@ -62,4 +63,4 @@ def mixed_mean(
             f"accepted is {tolerance:.0e} eV."
         )
     mean = (updown + adjoint) / 2
-    return np.ascontiguousarray(mean.real), np.ascontiguousarray(mean.imag)
+    return np.ascontiguousarray(mean.real), np.ascontiguousarray(mean.imag), worst

@@ -61,6 +61,7 @@ def spinor_parts(
     *,
     negligible: float = NEGLIGIBLE,
     tolerance: float = TOLERANCE,
+    defect: float = 0.0,
 ) -> SpinParts:
     """The decomposition of ↑↑, ↓↓ and ↑↓; ↓↑ is the adjoint of ↑↓.
 
@@ -71,12 +72,14 @@ def spinor_parts(
         imaginary: imaginary parts; None: all zero.
         negligible: largest element (eV) of a component that is left out.
         tolerance: accepted break of hermiticity, eV.
+        defect: a break that was averaged away before, eV.
 
     Raises:
         FileFormatError: a value that is not finite, or the matrix is not Hermitian within
             ``tolerance``; names the worst block.
     """
     check = _Checks(pairs, basis, negligible, tolerance)
+    check.defect = defect
     up, down, mixed = real
     symmetric, antisymmetric = check.halves(mixed)
     scalar = check.hermitian("H_scalar", _half(np.add(up, down)), 1)
@@ -127,26 +130,35 @@ def collinear_parts(
 
 
 def hermitian(
-    pairs: Pairs, basis: Basis, name: str, flat: Flat, sign: float = 1.0, tolerance: float = 1e-6
+    pairs: Pairs,
+    basis: Basis,
+    name: str,
+    flat: Flat,
+    *,
+    unit: str = "",
+    tolerance: float = 1e-6,
 ) -> Flat:
-    """(M[R] + sign · M[−R]ᵀ)/2 of a component that breaks the law by no more than rounding.
+    """(M[R] + M[−R]ᵀ)/2 of an overlap or a position that breaks the law by no more than rounding.
 
-    ``flat`` itself is changed and returned.
+    ``flat`` itself is changed and returned; ``unit`` of its values is for messages.
 
     Raises:
         FileFormatError: a value that is not finite, or the law broken beyond ``tolerance``.
     """
-    return _Checks(pairs, basis, 0.0, tolerance).hermitian(name, flat, sign)
+    return _Checks(pairs, basis, 0.0, tolerance, unit).hermitian(name, flat, 1)
 
 
 class _Checks:
     """Settles components one by one and remembers the worst that was mended."""
 
-    def __init__(self, pairs: Pairs, basis: Basis, negligible: float, tolerance: float) -> None:
+    def __init__(
+        self, pairs: Pairs, basis: Basis, negligible: float, tolerance: float, unit: str = "eV"
+    ) -> None:
         self._pairs = pairs
         self._basis = basis
         self._negligible = negligible
         self._tolerance = tolerance
+        self._unit = f" {unit}" if unit else ""
         self._buffer = np.empty(pairs.n_elements)
         self.defect = 0.0
         self.dropped = 0.0
@@ -197,8 +209,9 @@ class _Checks:
                 f"in block {self._block(worst)}."
             )
         return (
-            f"The matrix is not Hermitian: {name} differs by {defect:.3e} eV from its transpose "
-            f"in block {self._block(worst)}; accepted is {self._tolerance:.0e} eV."
+            f"The matrix is not Hermitian: {name} differs by {defect:.3e}{self._unit} from its "
+            f"transpose in block {self._block(worst)}; accepted is {self._tolerance:.0e}"
+            f"{self._unit}."
         )
 
     def _block(self, element: int) -> str:

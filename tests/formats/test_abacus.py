@@ -353,12 +353,27 @@ def test_positions_of_every_kind(kind, unit):
     assert parse_stru(text, "STRU").positions == pytest.approx(h.structure.cart_coords, abs=1e-9)
 
 
-def test_the_users_structure_takes_precedence():
+def test_the_users_structure_is_the_matrices_own():
     h = case("spinless")
     given = files(h, "spinless", "old")
-    scaled = Structure(h.structure.lattice.scale(300), ["Mo", "S"], h.structure.frac_coords)
-    back = opened(given, ReadOptions(structure=scaled))
-    assert back.structure.volume == pytest.approx(300)
+    lattice, sites = h.structure.lattice, h.structure.frac_coords
+    moved = Structure(lattice, ["Mo", "S"], sites + np.array([[1, 0, 0], [0, -1, 0]]))
+    back = opened(given, ReadOptions(structure=moved))
+    # R counts from the file's images
+    np.testing.assert_allclose(back.structure.frac_coords, sites, atol=1e-9)
+    for other in (
+        Structure(lattice.scale(300), ["Mo", "S"], sites),
+        Structure(lattice, ["S", "Mo"], sites[::-1]),
+    ):
+        with pytest.raises(FileFormatError, match="is not the crystal of the matrices"):
+            opened(given, ReadOptions(structure=other))
+
+
+def test_one_spin_of_two_is_refused():
+    h = case("spinless")
+    given = files(h, "spinless", "old") | {"INPUT": b"INPUT_PARAMETERS\nnspin  2\n"}
+    with pytest.raises(FileFormatError, match="one spin of two, by INPUT"):
+        opened(given)
 
 
 def without(given: dict[str, bytes], *names: str) -> dict[str, bytes]:

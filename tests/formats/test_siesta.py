@@ -89,6 +89,13 @@ def xv(h: Hamiltonian, numbers: list[int]) -> bytes:
     return "\n".join(lines).encode()
 
 
+def struct_out(h: Hamiltonian, numbers: list[int], order: list[int]) -> bytes:
+    lines = [" ".join(f"{x:.9f}" for x in v) for v in h.structure.lattice.matrix] + ["2"]
+    for k, (z, site) in enumerate(zip(numbers, h.structure.frac_coords[order], strict=True)):
+        lines.append(f"{k + 1} {z} " + " ".join(f"{x:.9f}" for x in site))
+    return "\n".join(lines).encode()
+
+
 def orb_indx(h: Hamiltonian, labels: list[str]) -> bytes:
     """As Siesta writes it: a header, and a line for each orbital of the supercell."""
     n = h.basis.n_orbitals
@@ -286,10 +293,10 @@ def test_tshs_takes_elements_and_orbitals_from_the_files_beside_it(written):
     assert ghost.basis.symbols == ("Mo", "X")
     assert ghost.basis.shells == h.basis.shells
     assert any("1 ghost" in w for w in ghost.provenance.warnings)
-    struct_out = xv(h, [42, 16]).decode().splitlines()
-    struct_out[:3] = [" ".join(map(str, v)) for v in h.structure.lattice.matrix]
-    again = opened({"run.TSHS": data, "run.STRUCT_OUT": "\n".join(struct_out).encode()})
+    again = opened({"run.TSHS": data, "run.STRUCT_OUT": struct_out(h, [42, 16], [0, 1])})
     assert again.basis.symbols == ("Mo", "S")
+    with pytest.raises(FileFormatError, match=r"run\.STRUCT_OUT is not the crystal"):
+        opened({"run.TSHS": data, "run.STRUCT_OUT": struct_out(h, [16, 42], [1, 0])})
 
 
 def test_elements_of_labels(written):

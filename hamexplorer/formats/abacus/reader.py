@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.order_check import detected_order
 from hamexplorer.formats.orders import ABACUS, M_ORDER
 from hamexplorer.formats.record import ReadRecord
+from hamexplorer.formats.same_crystal import check_same_crystal
 from hamexplorer.formats.shells import OrbitalMap, ordered_orbitals
 from hamexplorer.formats.sparse import Pattern, Scattering, scatterings
 from hamexplorer.formats.spin_elements import mixed_mean
@@ -37,6 +39,7 @@ __all__ = ["RYDBERG", "read", "recognises"]
 RYDBERG = 13.605698
 """ABACUS's own rydberg in eV, so that eigenvalues come out as it prints them."""
 _MAX_TEXT = 200e6
+_TWO_SPINS = re.compile(r"^\s*nspin\s*[=:]?\s*2\b", re.IGNORECASE | re.MULTILINE)
 _SPINS = ("without spin", "collinear", "spinors")
 
 
@@ -63,9 +66,10 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     run = Run(None, None, None)
     if files.log is not None:
         run = parse_log(files.log.text(_MAX_TEXT), files.log.name)
+    _check_spins(bundle, files)
     crystal = _crystal(h[0], files, run, options)
     guessed: dict[str, str] = {}
-    structure, shells = _structure(crystal, run, options, guessed)
+    structure, shells = _structure(crystal, options, guessed)
     basis = Basis(tuple(site.specie.symbol for site in structure), shells)
     spinors = np.iscomplexobj(h[0].values)
     _check_sizes(h, s, basis, spinors)
@@ -76,7 +80,6 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     doubt = detected_order(overlap, pairs, basis, structure, {"ABACUS's": M_ORDER}).doubt(
         "ABACUS's"
     )
-    told = run.n_electrons if options.n_electrons is None else options.n_electrons
     kind = _SPINS[2 if spinors else len(h) - 1]
     result = Hamiltonian(
         structure=structure,
@@ -87,7 +90,7 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         exchange=parts.exchange,
         spin_orbit=parts.spin_orbit,
         time_odd=parts.time_odd,
-        n_electrons=told or 0.0,
+        n_electrons=0.0,
         provenance=record.provenance(
             source="abacus",
             title=f"ABACUS, {kind}",
@@ -98,9 +101,19 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             warnings=[w for w in (guesses_told(guessed), doubt) if w],
         ),
     )
-    if told is not None and options.fermi_energy is None:
-        return result
-    return with_electrons(result, options, run.fermi_energy)
+    return with_electrons(result, options, run.fermi_energy, run.n_electrons)
+
+
+def _check_spins(bundle: Bundle, files: RunFiles) -> None:
+    """Spin up alone of two is not taken for a calculation without spin."""
+    if len(files.hamiltonian) > 1:
+        return
+    for member in (bundle.named("INPUT"), files.log):
+        if member is not None and _TWO_SPINS.search(member.text(_MAX_TEXT)):
+            raise FileFormatError(
+                f"{files.hamiltonian[0].name} is one spin of two, by {member.name}: put the file "
+                "of the other spin (SPIN1) beside it."
+            )
 
 
 def _crystal(h: CsrMatrix, files: RunFiles, run: Run, options: ReadOptions) -> Crystal | None:
@@ -122,13 +135,20 @@ def _crystal(h: CsrMatrix, files: RunFiles, run: Run, options: ReadOptions) -> C
 
 
 def _structure(
-    crystal: Crystal | None, run: Run, options: ReadOptions, guessed: dict[str, str]
+    crystal: Crystal | None, options: ReadOptions, guessed: dict[str, str]
 ) -> tuple[Structure, tuple[tuple[Shell, ...], ...]]:
     """The crystal, the user's before the files', and the shells of every site."""
-    shells = crystal.shells if crystal else (run.crystal.shells if run.crystal else {})
+    shells = crystal.shells if crystal else {}
     labels: Sequence[str] = crystal.labels if crystal else ()
     if options.structure is not None:
         structure = options.structure
+        if crystal is not None:
+            own, given = (crystal.lattice, crystal.positions), structure.lattice.matrix
+            check_same_crystal(own, (given, structure.cart_coords), "The structure given")
+            # R counts from the file's images of the sites
+            structure = Structure(
+                Lattice(own[0]), structure.species, own[1], coords_are_cartesian=True
+            )
         symbols = [site.specie.symbol for site in structure]
         if len(labels) != len(symbols):
             labels = symbols
@@ -226,10 +246,11 @@ def _parts(h: Sequence[CsrMatrix], scatter: _Scatter, basis: Basis, spinors: boo
         place(values[_chosen(h[0].pattern, *spins)] * RYDBERG)
         for place, spins in zip(scatter.hamiltonian, _SPIN_PAIRS, strict=True)
     )
-    real, imaginary = mixed_mean(pairs, mixed, other)
+    real, imaginary, defect = mixed_mean(pairs, mixed, other)
     return spinor_parts(
         pairs,
         basis,
         (np.array(up.real), np.array(down.real), real),
         (np.array(up.imag), np.array(down.imag), imaginary),
+        defect=defect,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,8 +80,6 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     parts = _parts(flat, pairs, crystal.basis, files.predicted)
     del flat
     fermi, remarks = _remarks(files, crystal, parts)
-    asked = options.n_electrons is not None or options.fermi_energy is not None
-    told = None if asked else crystal.n_electrons
     found = Hamiltonian(
         structure=crystal.structure,
         basis=crystal.basis,
@@ -92,7 +89,7 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         exchange=parts.exchange,
         spin_orbit=parts.spin_orbit,
         time_odd=parts.time_odd,
-        n_electrons=told or 0.0,
+        n_electrons=0.0,
         provenance=record.provenance(
             source="deeph",
             title=_title(files, parts),
@@ -103,7 +100,7 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             warnings=[*doubts, *uncovered, *remarks],
         ),
     )
-    return found if told is not None else with_electrons(found, options, fermi)
+    return with_electrons(found, options, fermi, crystal.n_electrons)
 
 
 def _check_spin(blocks: StoredBlocks, crystal: Crystal) -> None:
@@ -153,16 +150,15 @@ def _parts(flat: NDArray[Any], pairs: Pairs, basis: Basis, predicted: bool) -> S
     if len(flat) == 1:
         return collinear_parts(pairs, basis, flat[0, 0], tolerance=tolerance)
     (up, mixed), (adjoint, down) = flat
-    mean = mixed_mean(pairs, mixed, adjoint, tolerance)
-    parts = spinor_parts(
+    real, imaginary, defect = mixed_mean(pairs, mixed, adjoint, tolerance)
+    return spinor_parts(
         pairs,
         basis,
-        (up.real, down.real, mean[0]),
-        (up.imag, down.imag, mean[1]) if np.iscomplexobj(flat) else None,
+        (up.real, down.real, real),
+        (up.imag, down.imag, imaginary) if np.iscomplexobj(flat) else None,
         tolerance=tolerance,
+        defect=defect,
     )
-    half = float(np.abs(mixed.real - mean[0] + 1j * (mixed.imag - mean[1])).max())
-    return replace(parts, defect=max(parts.defect, 2 * half))
 
 
 def _uncovered(blocks: StoredBlocks, pairs: Pairs, overlap: NDArray[np.float64]) -> list[str]:

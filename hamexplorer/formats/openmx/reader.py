@@ -75,7 +75,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         spin_orbit=parts.spin_orbit,
         time_odd=parts.time_odd,
         position=_position(raw, pairs, basis, order, overlap, structure),
-        n_electrons=raw.n_electrons if options.n_electrons is None else options.n_electrons,
+        n_electrons=0.0,
         provenance=record.provenance(
             source="openmx",
             title=f"OpenMX, {_method(given)}",
@@ -89,7 +89,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             parts=parts,
         ),
     )
-    return h if options.fermi_energy is None else with_electrons(h, options)
+    return with_electrons(h, options, told=raw.n_electrons)
 
 
 def _basis(raw: Scfout, given: InputFile) -> Basis:
@@ -145,7 +145,7 @@ def _position(
     for a, axis in enumerate("xyz"):
         x[a] *= BOHR
         x[a] -= overlap * np.repeat(bond[:, a] / 2, np.diff(pairs.offsets))
-        hermitian(pairs, basis, f"position {axis}", x[a], tolerance=_POSITION_DEFECT)
+        hermitian(pairs, basis, f"position {axis}", x[a], unit="Å", tolerance=_POSITION_DEFECT)
     return read_only(x)
 
 

@@ -9,16 +9,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from hamexplorer.errors import FileFormatError, ResourceLimitError
-from hamexplorer.formats.bundle import Member
+from hamexplorer.errors import FileFormatError
+from hamexplorer.formats.member import Member, check_growth
 from hamexplorer.formats.restricted_pickle.load import load_pickle
 from hamexplorer.formats.restricted_pickle.npy_header import read_npy_header
 
 __all__ = ["read_object_array"]
 
-_EXPANSION = 60
-_ALWAYS_ALLOWED = 100_000_000
-"""As in :mod:`hamexplorer.formats.bundle`: what unpacks to more is taken for an attack."""
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -43,20 +40,12 @@ def read_object_array(member: Member, key: str) -> Any:
                 if name not in archive.namelist():
                     raise FileFormatError(f"{member.name} holds no array {key!r}.")
                 info = archive.getinfo(name)
-                _check_growth(info, member.name)
+                check_growth(member.name, info.file_size, info.compress_size)
                 with archive.open(info) as stream:
                     buffered = io.BufferedReader(stream)  # type: ignore[type-var]
                     return _object(buffered, info.file_size, member.name)
         except _DAMAGE as error:
             raise FileFormatError(f"{member.name} is a damaged archive: {error}.") from error
-
-
-def _check_growth(info: zipfile.ZipInfo, name: str) -> None:
-    if info.file_size > max(_ALWAYS_ALLOWED, _EXPANSION * info.compress_size):
-        raise ResourceLimitError(
-            f"{name} unpacks to {info.file_size / 1e6:.0f} MB from "
-            f"{info.compress_size / 1e6:.3g} MB; no calculation's file does."
-        )
 
 
 def _object(stream: IO[bytes], size: int, name: str) -> Any:

@@ -17,6 +17,7 @@ from hamexplorer.formats.options import ReadOptions
 from hamexplorer.formats.order_check import detected_order
 from hamexplorer.formats.orders import M_ORDER
 from hamexplorer.formats.record import ReadRecord
+from hamexplorer.formats.same_crystal import check_same_crystal
 from hamexplorer.formats.shells import NamedOrbital, map_orbitals
 from hamexplorer.formats.siesta.companions import (
     Crystal,
@@ -93,15 +94,16 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
     pairs, basis = scatter.pairs, orbitals.basis
     overlap = hermitian(pairs, basis, "S", scatter(raw.overlap))
     parts = _parts(raw, scatter, basis)
-    told = options.n_electrons
-    if told is None and raw.n_electrons is not None:
+    told = None
+    if raw.n_electrons is not None:
         told = round(raw.n_electrons, 9)  # Siesta sums occupations: 7.999999999999999
     fermi = None if raw.fermi_energy is None else raw.fermi_energy * raw.constants.rydberg
     doubt = detected_order(overlap, pairs, basis, structure, {"Siesta's": M_ORDER}).doubt(
         "Siesta's"
     )
     warnings = [*atoms.warnings, *orbitals.warnings, *([doubt] if doubt else [])]
-    if told is None and options.fermi_energy is None and fermi == 0:
+    asked = options.n_electrons is not None or options.fermi_energy is not None
+    if told is None and not asked and fermi == 0:
         warnings.append(
             "The file tells no electrons, and the Fermi energy 0, as files do that sisl wrote: "
             "states below 0 are taken to be filled. Give --electrons or --fermi if that is wrong."
@@ -115,7 +117,7 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         exchange=parts.exchange,
         spin_orbit=parts.spin_orbit,
         time_odd=parts.time_odd,
-        n_electrons=told or 0.0,
+        n_electrons=0.0,
         provenance=record.provenance(
             source="siesta",
             title=f"Siesta, {SPINS[len(raw.hamiltonian)]}",
@@ -130,9 +132,7 @@ def read(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
             warnings=warnings,
         ),
     )
-    if told is not None and options.fermi_energy is None:
-        return h
-    return with_electrons(h, options, fermi)
+    return with_electrons(h, options, fermi, told)
 
 
 def _parse(member: Member) -> SiestaMatrix:
@@ -215,6 +215,13 @@ def _structure(
     bohr = raw.constants.bohr
     if raw.lattice is not None and raw.positions is not None:
         lattice, positions = raw.lattice * bohr, raw.positions * bohr
+        given = options.structure
+        if given is not None:
+            other = given.lattice.matrix, given.cart_coords
+            check_same_crystal((lattice, positions), other, "The structure given")
+        elif crystal is not None:
+            other = crystal.lattice, crystal.positions
+            check_same_crystal((lattice, positions), other, crystal.member.name)
     elif options.structure is not None:
         lattice, positions = options.structure.lattice.matrix, options.structure.cart_coords
     elif crystal is not None:
@@ -285,7 +292,10 @@ def _parts(raw: SiestaMatrix, scatter: Scattering, basis: Basis) -> SpinParts:
         return collinear_parts(pairs, basis, *blocks, negligible=zero)
     up, down, mixed, mixed_i = block(0), block(1), block(2), block(3, -1.0)
     up_i = down_i = np.zeros_like(up)
+    defect = 0.0
     if components == 8:
-        mixed, mixed_i = mixed_mean(pairs, mixed + 1j * mixed_i, block(6) + 1j * block(7))
+        other = block(6) + 1j * block(7)
+        mixed, mixed_i, defect = mixed_mean(pairs, mixed + 1j * mixed_i, other)
         up_i, down_i = block(4), block(5)
-    return spinor_parts(pairs, basis, (up, down, mixed), (up_i, down_i, mixed_i), negligible=zero)
+    real, imaginary = (up, down, mixed), (up_i, down_i, mixed_i)
+    return spinor_parts(pairs, basis, real, imaginary, negligible=zero, defect=defect)

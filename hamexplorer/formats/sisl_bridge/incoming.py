@@ -193,10 +193,13 @@ def _parts(
             flat = [up + 1j * up_i, down + 1j * down_i, flat[2], other + 1j * other_i]
     up, down, mixed, *more = flat
     # ↑↓ of a spin-orbit matrix is stored twice: the adjoint of ↓↑ tells it, too
-    real, imaginary = mixed_mean(pairs, mixed, more[0]) if more else (mixed.real, mixed.imag)
+    real, imaginary, defect = (
+        mixed_mean(pairs, mixed, more[0]) if more else (mixed.real, mixed.imag, 0.0)
+    )
     return spinor_parts(
         pairs,
         basis,
         (np.array(up.real), np.array(down.real), np.array(real)),
         (np.array(up.imag), np.array(down.imag), np.array(imaginary)),
+        defect=defect,
     )

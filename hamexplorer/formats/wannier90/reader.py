@@ -128,10 +128,9 @@ def read_wannier90(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         provenance=provenance,
     )
     win = models[0].win
-    asked = options.n_electrons is not None or options.fermi_energy is not None
-    if win is not None and win.n_electrons is not None and not asked:
-        return replace(h, n_electrons=win.n_electrons)
-    return with_electrons(h, options, None if win is None else win.fermi_energy)
+    if win is None:
+        return with_electrons(h, options)
+    return with_electrons(h, options, win.fermi_energy, win.n_electrons)
 
 
 # --- what belongs together ------------------------------------------------------------------
@@ -308,13 +307,14 @@ def _spin_parts(
     if not crossed:
         return collinear_parts(pairs, basis, flat[0], flat[1] if len(flat) == 2 else None, **limits)
     mixed, back = (block.flat(of_spin[0].raw.hamiltonian, pairs, basis) for block in crossed)
-    real, imaginary = mixed_mean(pairs, mixed, back, _TOLERANCE)
+    real, imaginary, defect = mixed_mean(pairs, mixed, back, _TOLERANCE)
     parts = spinor_parts(
         pairs,
         basis,
         (flat[0].real, flat[1].real, real),
         (flat[0].imag, flat[1].imag, imaginary),
         **limits,
+        defect=defect,
     )
     return _without_noise(parts)
 
