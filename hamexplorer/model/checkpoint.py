@@ -73,8 +73,8 @@ def save_model(model: HamiltonianModel, path: str | Path) -> None:
     save_file(tensors, str(path), {ENTRY: json.dumps(header, ensure_ascii=False)})
 
 
-def load_model(path: str | Path, device: torch.device | str = "cpu") -> HamiltonianModel:
-    """Read a model; its tensors are mapped from the file, not copied, on the CPU.
+def load_model(path: str | Path) -> HamiltonianModel:
+    """Read a model on the CPU; its tensors are mapped from the file, not copied.
 
     Raises:
         FileFormatError: not such a file, of a newer version, or its tensors do not fit its
@@ -84,7 +84,7 @@ def load_model(path: str | Path, device: torch.device | str = "cpu") -> Hamilton
     if not path.is_file():
         raise FileFormatError(f"{path.name}: there is no such file.")
     try:
-        with safe_open(str(path), "pt", device=str(device)) as file:
+        with safe_open(str(path), "pt") as file:
             header = _header(file.metadata() or {})
             return _model(header, file)
     except (SafetensorError, OSError) as error:
@@ -138,7 +138,15 @@ def _model(header: dict[str, Any], file: Any) -> HamiltonianModel:
                 )
         channel.load_state_dict(state, assign=True)
         channels[kind] = channel
-    return HamiltonianModel(layout, channels, _card(header["card"]))
+    model = HamiltonianModel(layout, channels, _card(header["card"]))
+    named = {
+        f"{kind}/{name}" for kind, channel in channels.items() for name in channel.state_dict()
+    }
+    if beyond := sorted(set(file.keys()) - named):
+        raise FileFormatError(
+            f"its tensor {beyond[0]!r} has no place in the network of its hyper-parameters."
+        )
+    return model
 
 
 def _card(given: Mapping[str, Any]) -> ModelCard:

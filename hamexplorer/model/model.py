@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from pymatgen.core import Element
 
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Shell
@@ -87,7 +88,8 @@ class HamiltonianModel:
     """Channels by kind: ``scalar`` always, ``spin_orbit`` where spin–orbit was learned.
 
     Raises:
-        SettingsError: no scalar channel, or one of another kind than its name.
+        SettingsError: no scalar channel, one of another kind than its name, or an element beyond
+            the network's types.
     """
 
     layout: OrbitalLayout
@@ -100,6 +102,13 @@ class HamiltonianModel:
         for kind, channel in self.channels.items():
             if channel.kind != kind:
                 raise SettingsError(f"A channel of kind {channel.kind} stands for {kind}.")
+        n_types = min(c.backbone.hyperparameters.n_types for c in self.channels.values())
+        beyond = [symbol for symbol in self.layout.elements if n_types <= Element(symbol).Z]
+        if beyond:
+            raise SettingsError(
+                f"The layout has orbitals of {', '.join(beyond)}, but the network knows elements "
+                f"up to Z = {n_types - 1} only."
+            )
 
     @property
     def n_parameters(self) -> int:
@@ -111,7 +120,8 @@ class HamiltonianModel:
         """SHA-256 of orbitals, hyper-parameters and weights, 64 hex digits; the same from whatever
         file they were read.
         """
-        digest = hashlib.sha256(repr(self.layout.shells).encode())
+        orbitals = (self.layout.shells, sorted(self.layout.elements.items()))
+        digest = hashlib.sha256(repr(orbitals).encode())
         for kind in sorted(self.channels):
             channel = self.channels[kind]
             digest.update(f"{kind} {channel.backbone.hyperparameters}".encode())
@@ -124,8 +134,8 @@ class HamiltonianModel:
     def on(self, device: torch.device | str, dtype: torch.dtype) -> HamiltonianModel:
         """The model with its numbers on ``device`` in ``dtype``: itself if they are."""
         device = torch.empty(0, device=device).device  # with its index
-        first = next(self.channels["scalar"].parameters())
-        if first.device == device and first.dtype == dtype:
+        numbers = [t for channel in self.channels.values() for t in channel.parameters()]
+        if all(t.device == device and t.dtype == dtype for t in numbers):
             return self
         moved = {k: copy.deepcopy(c).to(device, dtype) for k, c in self.channels.items()}
         return replace(self, channels=moved)

@@ -33,7 +33,7 @@ class Path:
     """One path: its blocks, momenta, and where its numbers stand in the published order.
 
     ``weight`` is the start of W_p (mul_i · mul_o values) in the flat weights, ``channel`` of its
-    mul_o channels among the scales, ``place`` of them in ours.
+    mul_o channels among the scales.
     """
 
     block: int

@@ -8,6 +8,7 @@ are compared.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, cast
 
@@ -36,6 +37,7 @@ HEADS: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
 _FREQUENCIES = "representation.radial_basis_functions.freqs"
 _CUTOFF = "representation.cutoff_func.cutoff"
 _SAME = 1e-4
+_LAYER = re.compile(r"representation\.(?:convolutions|pair_interactions)\.(\d+)\.")
 
 
 class _Weight(NamedTuple):
@@ -55,6 +57,7 @@ def load_published(channel: Channel, state: State) -> None:
             hyper-parameters say; or the radial functions have other frequencies or another cutoff.
     """
     _check_radial(channel.backbone.hyperparameters, state)
+    _check_depth(channel.backbone.hyperparameters, state)
     names = {id(parameter): name for name, parameter in channel.named_parameters()}
     found = {}
     for parameter, name, value in _weights(channel, state):
@@ -65,6 +68,16 @@ def load_published(channel: Channel, state: State) -> None:
         own = torch.empty(parameter.shape, dtype=parameter.dtype)
         found[names[id(parameter)]] = own.copy_(value.reshape(parameter.shape))
     channel.load_state_dict(found, assign=True)
+
+
+def _check_depth(p: Hyperparameters, state: State) -> None:
+    """No layer of the checkpoint is left out."""
+    layers = [int(found[1]) for name in state if (found := _LAYER.match(name))]
+    if layers and max(layers) >= p.n_layers:
+        raise FileFormatError(
+            f"The checkpoint has {max(layers) + 1} layers, by the configuration it has "
+            f"{p.n_layers}: a wrong configuration."
+        )
 
 
 def _check_radial(p: Hyperparameters, state: State) -> None:

@@ -13,7 +13,7 @@ from hamexplorer.model.heads import BlockHead, ScalarHead
 from hamexplorer.model.hyperparameters import Hyperparameters
 from hamexplorer.model.network import Backbone, Edges, from_frames
 
-__all__ = ["Channel", "Kind", "MatrixBlocks", "antisymmetrised", "symmetrised"]
+__all__ = ["Channel", "Kind", "MatrixBlocks"]
 
 Kind = Literal["scalar", "spin_orbit"]
 
@@ -49,19 +49,3 @@ class Channel(nn.Module):
             turned = from_frames(off, edges.frames)
             return MatrixBlocks(self.onsite.blocks(on), self.offsite.blocks(turned))
         return MatrixBlocks(self.onsite(features.nodes, -1), self.offsite(features.edges, 0))
-
-
-def symmetrised(blocks: MatrixBlocks, inverse: torch.Tensor) -> MatrixBlocks:
-    """(M[R] + M[−R]ᵀ)/2; ``inverse`` (n_edges,) is the edge of (j, i, −R)."""
-    return MatrixBlocks(
-        (blocks.onsite + blocks.onsite.mT) / 2,
-        (blocks.offsite + blocks.offsite[..., inverse, :, :].mT) / 2,
-    )
-
-
-def antisymmetrised(blocks: MatrixBlocks, inverse: torch.Tensor) -> MatrixBlocks:
-    """(M[R] − M[−R]ᵀ)/2."""
-    return MatrixBlocks(
-        (blocks.onsite - blocks.onsite.mT) / 2,
-        (blocks.offsite - blocks.offsite[..., inverse, :, :].mT) / 2,
-    )

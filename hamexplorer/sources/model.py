@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -99,9 +99,10 @@ class ModelSource:
         )
 
     def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
-        """Weights, graphs and precision."""
+        """Weights, their card, which the record quotes, graphs and precision."""
         hashes = [member.digest for member in self._members]
-        return json.dumps(["model", self.model.fingerprint, hashes, self.index, self.run.dtype])
+        model = [self.model.fingerprint, asdict(self.model.card)]
+        return json.dumps(["model", model, hashes, self.index, self.run.dtype], sort_keys=True)
 
     def check(self, structure: Structure) -> None:
         """Raise unless ``structure`` is the graph's and the model knows its elements."""

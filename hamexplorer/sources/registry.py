@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,21 +41,28 @@ def _model(**settings: Any) -> Source:
 
     accepted = (*_WEIGHTS, *_GRAPHS, "index", *_RUN)
     unknown = [name for name in settings if name not in accepted]
-    if unknown or not {"weights", "graph"} <= set(settings):
+    given = {name for name, value in settings.items() if value is not None}
+    if unknown or not {"weights", "graph"} <= given:
         raise SettingsError(
             "The source 'model' takes weights and graph, and may take "
             f"{', '.join(name for name in accepted if name not in ('weights', 'graph'))}."
         )
-    paths = {
-        name: Path(settings[name])
-        for name in (*_WEIGHTS, *_GRAPHS)
-        if settings.get(name) is not None
-    }
+    paths = {}
+    for name in sorted(given.intersection(_WEIGHTS + _GRAPHS)):
+        if not isinstance(settings[name], str | os.PathLike):
+            raise SettingsError(f"{name} must be a path, not {settings[name]!r}.")
+        paths[name] = Path(settings[name])
+    index = settings.get("index", 0)
+    if type(index) is not int:
+        raise SettingsError(f"index must be a whole number, not {index!r}.")
+    wrong = [name for name in _RUN if not isinstance(settings.get(name, ""), str)]
+    if wrong:
+        raise SettingsError(f"{wrong[0]} must be a name, not {settings[wrong[0]]!r}.")
     return ModelSource(
         WeightFiles(**{name: path for name, path in paths.items() if name in _WEIGHTS}),
         paths["graph"],
         paths.get("graph_soc"),
-        settings.get("index", 0),
+        index,
         Run(**{name: settings[name] for name in _RUN if name in settings}),
     )
 

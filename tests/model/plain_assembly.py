@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["folded", "in_openmx_order", "openmx_order", "spin_orbit_rows"]
+from hamexplorer.model.spin_channels import MatrixBlocks
+
+__all__ = [
+    "antisymmetrised",
+    "folded",
+    "in_openmx_order",
+    "openmx_order",
+    "spin_orbit_rows",
+    "symmetrised",
+]
 
 _ORDER = {0: [0], 1: [2, 0, 1], 2: [2, 4, 0, 3, 1], 3: [3, 4, 2, 5, 1, 6, 0]}
 
@@ -55,3 +64,19 @@ def spin_orbit_rows(
 
 def _square(uu: torch.Tensor, ud: torch.Tensor, du: torch.Tensor, dd: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.cat([uu, ud], dim=-1), torch.cat([du, dd], dim=-1)], dim=-2)
+
+
+def symmetrised(blocks: MatrixBlocks, inverse: torch.Tensor) -> MatrixBlocks:
+    """(M[R] + M[−R]ᵀ)/2; ``inverse`` (n_edges,) is the edge of (j, i, −R)."""
+    return MatrixBlocks(
+        (blocks.onsite + blocks.onsite.mT) / 2,
+        (blocks.offsite + blocks.offsite[..., inverse, :, :].mT) / 2,
+    )
+
+
+def antisymmetrised(blocks: MatrixBlocks, inverse: torch.Tensor) -> MatrixBlocks:
+    """(M[R] − M[−R]ᵀ)/2."""
+    return MatrixBlocks(
+        (blocks.onsite - blocks.onsite.mT) / 2,
+        (blocks.offsite - blocks.offsite[..., inverse, :, :].mT) / 2,
+    )

@@ -10,18 +10,13 @@ import pytest
 import torch
 from fixtures_hamgnn import SHELLS, published
 from numpy.typing import NDArray
+from plain_assembly import antisymmetrised, symmetrised
 from plain_network import Graph
 from random_networks import evaluated, periodic_graph
 from scipy.spatial.transform import Rotation
 
 from hamexplorer.hamiltonian.angular import angular_momentum, rotation_matrix
-from hamexplorer.model.spin_channels import (
-    Channel,
-    Kind,
-    MatrixBlocks,
-    antisymmetrised,
-    symmetrised,
-)
+from hamexplorer.model.spin_channels import Channel, Kind, MatrixBlocks
 
 LAYOUT = SHELLS[26]
 WIDTH = sum(2 * a + 1 for a in LAYOUT)

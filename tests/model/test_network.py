@@ -10,18 +10,19 @@ from e3nn import o3
 from fixtures_hamgnn import CASES, FOLDERS, Published, intermediates, published
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_assembly import folded, in_openmx_order, spin_orbit_rows
+from plain_assembly import (
+    antisymmetrised,
+    folded,
+    in_openmx_order,
+    spin_orbit_rows,
+    symmetrised,
+)
 from plain_network import Graph, PlainNetwork, Weights
 from random_networks import evaluated, fast_and_plain, load_weights, molecule, periodic_graph
 
 from hamexplorer.model import network
 from hamexplorer.model.hyperparameters import Hyperparameters
-from hamexplorer.model.spin_channels import (
-    Channel,
-    MatrixBlocks,
-    antisymmetrised,
-    symmetrised,
-)
+from hamexplorer.model.spin_channels import Channel, MatrixBlocks
 
 Seen = tuple[Weights, MatrixBlocks]
 

@@ -287,6 +287,7 @@ PRE, OUT = ("representation_nets", "HamGNN_pre"), ("output_nets", "HamGNN_out")
         (PRE, "irreps_edge_sh", "0e+1o+2e", "has .* numbers, but by the hyper-parameters"),
         (PRE, "irreps_edge_sh", "0e+1e", "Edge harmonics must be"),
         (PRE, "num_layers", 3, "no weight 'representation.convolutions.2"),
+        (PRE, "num_layers", 1, "has 2 layers, by the configuration it has 1"),
         (PRE, "num_layers", "many", "HamGNN_pre is damaged"),
         (PRE, "num_radial", 16, "freqs' has 8 numbers"),
         (PRE, "radial_MLP", [8, 8, 8], "weight_generator.layer2"),
