@@ -29,10 +29,13 @@ _KEPT_BYTES = 5e8
 
 @dataclass(frozen=True, eq=False)
 class SolvedBands:
-    """One Hamiltonian's bands on path and mesh; ``gap`` is None for a metal."""
+    """One Hamiltonian's bands on path and mesh; ``gap`` is None for a metal, and where there are no
+    occupied or no empty states.
+    """
 
     path: BandStructure
     gap: Gap | None
+    is_metal: bool
 
     @property
     def fermi(self) -> FermiLevel:
@@ -62,6 +65,7 @@ class SolvedBands:
             None
             if found is None
             else replace(found, vbm=found.vbm + energy, cbm=found.cbm + energy),
+            self.is_metal,
         )
 
 
@@ -92,15 +96,12 @@ class BandSource:
         on_mesh = self._on_mesh.energies(state)
         level = fill(on_mesh, self._mesh.weights, h.n_electrons, self._mesh.shape, _SMEARING)
         on_path = band_structure(h, self._path, state, fermi=level, solver=self._on_path)
-        found = None
-        if not level.is_metal:
-            try:
-                found = gap(on_path, MeshBands(self._mesh, on_mesh, h.n_electrons))
-            except SettingsError:  # no band below, or none above
-                return SolvedBands(on_path, None)
-            if found.is_metal:
-                found = None
-        return SolvedBands(on_path, found)
+        if level.is_metal:
+            return SolvedBands(on_path, None, True)
+        if level.vbm is None or level.cbm is None:  # all states empty, or all filled
+            return SolvedBands(on_path, None, False)
+        found = gap(on_path, MeshBands(self._mesh, on_mesh, h.n_electrons))
+        return SolvedBands(on_path, None if found.is_metal else found, found.is_metal)
 
 
 def common_mesh(first: Hamiltonian, second: Hamiltonian) -> tuple[int, int, int]:
@@ -296,8 +297,5 @@ def _splittings(first: SolvedBands, second: SolvedBands) -> tuple[SplittingDiffe
     """None where there are no pairs of bands at a gap."""
     if first.gap is None or second.gap is None:
         return ()
-    try:
-        pairs = zip(splittings(first.path).points, splittings(second.path).points, strict=True)
-        return tuple(SplittingDifference(a.label, a, b) for a, b in pairs)
-    except SettingsError:
-        return ()
+    pairs = zip(splittings(first.path).points, splittings(second.path).points, strict=True)
+    return tuple(SplittingDifference(a.label, a, b) for a, b in pairs)

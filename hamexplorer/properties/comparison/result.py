@@ -166,13 +166,11 @@ class Comparison:
         ]
 
     def _gaps(self) -> list[str]:
+        metals = self.bands.first.is_metal, self.bands.second.is_metal
+        if metals[0] != metals[1]:
+            which = ("first", "second") if metals[0] else ("second", "first")
+            return [f"The {which[0]} is a metal, the {which[1]} is not."]
         a, b = self.bands.first.gap, self.bands.second.gap
-        if (a is None) != (b is None):
-            return [
-                "The second is a metal, the first is not."
-                if b is None
-                else "The first is a metal, the second is not."
-            ]
         if a is not None and b is not None and a.is_direct != b.is_direct:
             kinds = ["direct" if found.is_direct else "indirect" for found in (a, b)]
             return [f"The gap is {kinds[0]} in the first and {kinds[1]} in the second."]
@@ -184,7 +182,7 @@ class Comparison:
         sides = {
             name: {
                 "name": self.names[index],
-                "is_metal": side.gap is None,
+                "is_metal": side.is_metal,
                 "gap_eV": None if side.gap is None else side.gap.value,
                 "gap_is_direct": None if side.gap is None else side.gap.is_direct,
                 "vbm_eV": None if side.gap is None else side.gap.vbm,
