@@ -164,6 +164,8 @@ def test_compute_leaves_a_hamiltonian_to_convert(
 def test_open_and_write_in_python(tmp_path: Path) -> None:
     h = hx.open(WSE2, electrons=23)
     assert h.n_electrons == 23
+    assert h.provenance.results["n_electrons_from"] == "user"
+    assert "n_electrons_from" not in hx.open(WSE2).provenance.results
     report = hx.write(h, tmp_path / "a.h5")
     assert report.files == (tmp_path / "a.h5",)
     assert hx.open(tmp_path / "a.h5").n_electrons == 23

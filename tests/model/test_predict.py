@@ -446,6 +446,14 @@ def test_a_model_as_a_source(fixture: Callable[[str], Fixture], tmp_path: Path) 
         "graph": f.plain,
         "graph_soc": f.spin,
     }
+    for wrong, message in (
+        ({"weights": 3}, "weights must be a path"),
+        ({"weights": None}, "takes weights and graph"),
+        ({"index": "0"}, "index must be a whole number"),
+        ({"dtype": ["float32"]}, "dtype must be a name"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            make_source("model", **(settings | wrong))
     source = make_source("model", **settings)
     assert isinstance(source, Source)
     structure = source.structure  # type: ignore[attr-defined]

@@ -257,6 +257,16 @@ def test_a_gap_that_closes_is_said() -> None:
     assert result.verdict.endswith("The second is a metal, the first is not.")
 
 
+@pytest.mark.parametrize("n_electrons", [0.0, 2.0])
+def test_bands_that_are_all_empty_or_all_filled_are_no_metal(n_electrons: float) -> None:
+    h = chain(-0.2, n_electrons=n_electrons)
+    result = compared(h, chain(-0.9, n_electrons=n_electrons))
+    assert result.bands.first.gap is None
+    assert not result.bands.first.is_metal
+    assert not result.summary()["first"]["is_metal"]
+    assert "metal" not in result.verdict
+
+
 def test_splittings_by_spin_orbit_coupling_are_compared() -> None:
     h = salt()
     second = disturbed(h, h.pairs.index(1, 1), 0.05 * L_P, "spin_orbit")
