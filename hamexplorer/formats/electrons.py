@@ -94,14 +94,15 @@ def with_electrons(
     fermi_energy: float | None = None,
     told: float | None = None,
 ) -> Hamiltonian:
-    """``h``, read without a number of electrons, with the best known one.
+    """``h`` with the best known number of electrons; the one that it has means nothing.
 
     In this order: the user's number; counted up to the user's Fermi energy; the file's own number
     ``told``, which needs no record; counted up to the file's
     ``fermi_energy`` (eV); else half of all states, with a warning that this is an assumption.
     """
     if told is not None and options.n_electrons is None and options.fermi_energy is None:
-        return replace(h, n_electrons=told)
+        # a large Hamiltonian is not checked anew for the number that it has
+        return h if h.n_electrons == told else replace(h, n_electrons=told)
     fermi = fermi_energy if options.fermi_energy is None else options.fermi_energy
     warnings = list(h.provenance.warnings)
     if options.n_electrons is not None:

@@ -75,7 +75,7 @@ def read_scfout(bundle: Bundle, options: ReadOptions) -> Hamiltonian:
         spin_orbit=parts.spin_orbit,
         time_odd=parts.time_odd,
         position=_position(raw, pairs, basis, order, overlap, structure),
-        n_electrons=0.0,
+        n_electrons=raw.n_electrons,
         provenance=record.provenance(
             source="openmx",
             title=f"OpenMX, {_method(given)}",
