@@ -33,6 +33,11 @@ def settled(state: AppState) -> None:
     eventually(lambda: state.job is None)
 
 
+def told(state: AppState) -> None:
+    """The job ended with a notice, which comes right after its end."""
+    eventually(lambda: state.job is None and bool(state.notices))
+
+
 def with_silicon(tmp_path: Path, **options: Any) -> tuple[AppState, Opener]:
     state, opens = opener(tmp_path, **options)
     opens.upload({"Si.cif": SI})
@@ -97,7 +102,7 @@ def test_bad_files_are_said_and_the_old_view_stays(tmp_path: Path, name: str) ->
 def test_pasted_text_never_opens_a_file(tmp_path: Path) -> None:
     state, opens = with_silicon(tmp_path)
     opens.text(str(asset("gallery/gaas.cif")))
-    settled(state)
+    told(state)
     assert state.notices[0].severity == "error"
     opens.text(asset("gallery/gaas.cif").read_text())
     settled(state)
@@ -115,7 +120,7 @@ def test_a_failed_calculation_brings_the_old_view_back(tmp_path: Path) -> None:
         source=lambda s: ToySource(s, fails=True),
     )
     failing.gallery("gaas")
-    settled(state)
+    told(state)
     assert "did not converge" in state.notices[0].text
     assert state.subject is before
 
@@ -151,7 +156,7 @@ def test_errors_do_not_pile_up(tmp_path: Path) -> None:
     opens.upload({"one.cif": b""})
     settled(state)
     opens.upload({"two.cif": b""})
-    settled(state)
+    told(state)
     assert len(state.notices) == 1
     assert "two.cif" in state.notices[0].text
     state.tell("warning", "of the address")

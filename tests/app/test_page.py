@@ -56,7 +56,7 @@ def test_pages_slider_and_export(page: Browser, opened: Any) -> None:  # noqa: F
 
 
 def test_a_dropped_file_is_computed_in_sight(page: Browser, opened: Any) -> None:  # noqa: F811
-    shell, _ = opened(seconds=1.5)
+    shell, _ = opened(seconds=4)  # long enough for a busy machine to show it
     drawn(shell, page)
     page.page.locator("input[type=file]").set_input_files(SI)
     said(page, "Self-consistent field, iteration")

@@ -10,7 +10,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import pytest
-from bokeh.models import LinearAxis, LogScale
+from bokeh.models import LogScale
 from matplotlib.collections import LineCollection
 from models import line_path, silicon
 
@@ -196,7 +196,7 @@ def test_holoviews_elements(result: Comparison) -> None:
     assert (first.label, second.label) == ("PBE", "network")
     figure = hv.render(bands)
     assert (figure.y_range.start, figure.y_range.end) == overlay(result).window
-    labels = figure.select(LinearAxis)[0].major_label_overrides
+    labels = figure.xaxis[0].major_label_overrides
     assert "Γ" in labels.values()
     for element in (
         comparison_by_k(result),
