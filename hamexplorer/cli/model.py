@@ -152,6 +152,14 @@ def predict(
     dtype: Annotated[
         str, typer.Option("--dtype", metavar="float32|float64", help="Precision.")
     ] = "float32",
+    max_edges: Annotated[
+        int,
+        typer.Option(
+            "--max-edges",
+            metavar="N",
+            help="Crystals are computed together up to N pairs of atoms (1 GB for 20000).",
+        ),
+    ] = 20_000,
     threads: Annotated[int | None, typer.Option("--threads", help="Of the processor.")] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -165,7 +173,7 @@ def predict(
     from hamexplorer.model.evaluation import Run
     from hamexplorer.model.inputs import graph_member, read_pairs
 
-    run = Run(device, dtype)
+    run = Run(device, dtype, max_edges)
     model = _opened(weights, config, weights_soc, config_soc)
     members = [graph_member(path) for path in (graph, graph_soc) if path is not None]
     pairs = read_pairs(*members)
@@ -219,12 +227,17 @@ class _Work:
         """Our files; of several crystals one each, with their numbers in the names."""
         from hamexplorer.hamiltonian import save_hamiltonian
         from hamexplorer.model.inputs import graph_hashes
-        from hamexplorer.model.predict import predict as predicted
+        from hamexplorer.model.predict import predict_all
 
-        hashes = graph_hashes(self._members)
+        found = predict_all(
+            self._model,
+            self._pairs,
+            run=self._run,
+            files=graph_hashes(self._members),
+            monitor=self._monitor,
+        )
         told = []
-        for number, pair in zip(numbers, self._pairs, strict=True):
-            h = predicted(self._model, pair, run=self._run, files=hashes, monitor=self._monitor)
+        for number, h in zip(numbers, found, strict=True):
             named = f"{target.stem}-{number}{target.suffix}"
             path = target if len(numbers) == 1 else target.with_name(named)
             with written(path) as temporary:

@@ -36,7 +36,7 @@ from hamexplorer.model.spin_channels import Kind
 from hamexplorer.progress import Monitor
 from hamexplorer.provenance import Provenance, package_versions, structure_hash, timestamp
 
-__all__ = ["Run", "check_crystal", "doubts", "predict", "predict_rows"]
+__all__ = ["Run", "check_crystal", "doubts", "predict", "predict_all", "predict_rows"]
 
 
 def predict(
@@ -48,7 +48,24 @@ def predict(
     files: Mapping[str, str] | None = None,
     monitor: Monitor | None = None,
 ) -> Hamiltonian:
-    """The Hamiltonian that ``model`` predicts for a crystal; Hermitian by construction.
+    """The Hamiltonian that ``model`` predicts for one crystal: :func:`predict_all` of it.
+
+    Raises:
+        HamexplorerError: as there.
+    """
+    return next(predict_all(model, [pair], run=run, options=options, files=files, monitor=monitor))
+
+
+def predict_all(
+    model: HamiltonianModel,
+    pairs: Sequence[GraphPair],
+    *,
+    run: Run | None = None,
+    options: ReadOptions | None = None,
+    files: Mapping[str, str] | None = None,
+    monitor: Monitor | None = None,
+) -> Iterator[Hamiltonian]:
+    """The Hamiltonians that ``model`` predicts for crystals; Hermitian by construction.
 
     The network's rows come in the published layout, in which ↓↑ has the wrong sign (see
     :mod:`~hamexplorer.model.assembly`); they go the way of any of HamGNN's matrices,
@@ -56,8 +73,8 @@ def predict(
     builds ↓↑ as its adjoint over the reverse edges.
 
     Args:
-        model: weights; with a spin–orbit channel if ``pair`` has a graph with spin–orbit.
-        pair: the crystal.
+        model: weights; with a spin–orbit channel if a crystal has a graph with spin–orbit.
+        pairs: the crystals; small ones are computed together.
         run: device and precision.
         options: electrons, where the standard valence charges are not meant.
         files: SHA-256 of the graph files by name, for the provenance.
@@ -65,22 +82,80 @@ def predict(
 
     Raises:
         UnsupportedElementError: an element, or a shell of it, that the model has not.
-        FileFormatError: the graph lacks H0 or L, or is damaged.
+        FileFormatError: a graph lacks H0 or L, or is damaged.
         SettingsError: a graph with spin–orbit for a model without.
         CalculationCancelled: ``monitor`` was cancelled.
     """
-    run = run or Run()
-    began = time.perf_counter()
-    (rows,) = predict_rows(model, [pair], run=run, monitor=monitor)
-    seconds = time.perf_counter() - began
-    crystal, card = pair.scalar, model.card
+    run, options = run or Run(), options or ReadOptions()
+    for computed in _computed(model, pairs, run, monitor or Monitor()):
+        yield _hamiltonian(model, computed, run, options, files or {})
+
+
+def predict_rows(
+    model: HamiltonianModel,
+    pairs: Sequence[GraphPair],
+    *,
+    run: Run | None = None,
+    monitor: Monitor | None = None,
+) -> Iterator[Rows]:
+    """Matrices in the published layout, its sign of ↓↑ included, of one crystal after the other.
+
+    Small crystals are computed together. What a graph lacks is found before its network is run.
+
+    Raises:
+        HamexplorerError: as :func:`predict_all`.
+    """
+    for computed in _computed(model, pairs, run or Run(), monitor or Monitor()):
+        yield computed.rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Computed:
+    """A crystal's rows, and the seconds that its batch took, shared by the number of edges."""
+
+    pair: GraphPair
+    rows: Rows
+    seconds: float
+
+
+def _computed(
+    model: HamiltonianModel, pairs: Sequence[GraphPair], run: Run, monitor: Monitor
+) -> Iterator[_Computed]:
+    for pair in pairs:
+        _check(model, pair)
+    model = model.on(run.torch_device, run.torch_dtype)
+    batches = list(_batches(pairs, run.max_edges))
+    for number, batch in enumerate(batches):
+
+        def report(stage: str, fraction: float, number: int = number) -> None:
+            monitor.report(stage, (number + fraction) / len(batches))
+
+        began = time.perf_counter()
+        found = list(_batch(model, [_prepared(pair) for pair in batch], run, report))
+        seconds = time.perf_counter() - began
+        report("Matrix", 1.0)
+        edges = sum(len(pair.scalar.shifts) for pair in batch)
+        for place, pair in enumerate(batch):
+            share = len(pair.scalar.shifts) / edges if edges else 1 / len(batch)
+            yield _Computed(pair, found[place], seconds * share)
+
+
+def _hamiltonian(
+    model: HamiltonianModel,
+    computed: _Computed,
+    run: Run,
+    options: ReadOptions,
+    files: Mapping[str, str],
+) -> Hamiltonian:
+    pair, card = computed.pair, model.card
+    crystal = pair.scalar
 
     def provenance(structure: Structure, parts: SpinParts, warnings: list[str]) -> Provenance:
         return Provenance(
             source="model",
             title=f"Prediction, {card.title}",
             settings={
-                "files": dict(files or {}),
+                "files": dict(files),
                 "crystal": crystal.where.rpartition(" ")[2],
                 "nao_max": crystal.width,
                 "weights": model.fingerprint,
@@ -99,7 +174,7 @@ def predict(
                 "hermiticity_defect_eV": parts.defect,
                 "dropped_below_eV": parts.dropped,
             },
-            timings={"prediction": seconds},
+            timings={"prediction": computed.seconds},
             warnings=(*doubts(model, pair), *warnings),
             citations=card.listed("citations"),
             versions=package_versions("torch", "e3nn", "numpy"),
@@ -108,35 +183,7 @@ def predict(
         )
 
     name = f"The prediction for {crystal.where}"
-    return crystal_hamiltonian(crystal, rows, name, options or ReadOptions(), provenance)
-
-
-def predict_rows(
-    model: HamiltonianModel,
-    pairs: Sequence[GraphPair],
-    *,
-    run: Run | None = None,
-    monitor: Monitor | None = None,
-) -> Iterator[Rows]:
-    """Matrices in the published layout, its sign of ↓↑ included, of one crystal after the other.
-
-    Small crystals are computed together. What a graph lacks is found before its network is run.
-
-    Raises:
-        HamexplorerError: as :func:`predict`.
-    """
-    run, monitor = run or Run(), monitor or Monitor()
-    for pair in pairs:
-        _check(model, pair)
-    model = model.on(run.torch_device, run.torch_dtype)
-    batches = list(_batches(pairs, run.max_edges))
-    for number, batch in enumerate(batches):
-
-        def report(stage: str, fraction: float, number: int = number) -> None:
-            monitor.report(stage, (number + fraction) / len(batches))
-
-        yield from _batch(model, [_prepared(pair) for pair in batch], run, report)
-    monitor.report("Matrix", 1.0)
+    return crystal_hamiltonian(crystal, computed.rows, name, options, provenance)
 
 
 def check_crystal(model: HamiltonianModel, crystal: Crystal) -> None:

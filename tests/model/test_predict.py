@@ -30,10 +30,11 @@ from hamexplorer.model.evaluation import Run, evaluate
 from hamexplorer.model.importing import open_model
 from hamexplorer.model.inputs import Geometry, GraphPair, graph_member, read_pairs
 from hamexplorer.model.model import HamiltonianModel, OrbitalLayout
-from hamexplorer.model.predict import predict, predict_rows
+from hamexplorer.model.predict import predict, predict_all, predict_rows
 from hamexplorer.progress import Monitor, ProgressEvent
 from hamexplorer.sources import HamiltonianCache, compute, make_source
 from hamexplorer.sources.protocol import Source
+from hamexplorer.units import HARTREE_EV
 
 HARTREE = 27.2113845
 KPOINTS = np.array([[0, 0, 0], [0.5, 0, 0], [1 / 3, 1 / 3, 0], [0.11, -0.23, 0.31]])
@@ -226,6 +227,12 @@ def test_crystals_together_and_one_by_one(
             assert np.abs(ours.real - alone.real).max() < 1e-6
             assert np.abs(ours.imaginary - alone.imaginary).max() < 1e-6
     assert np.abs(single[0].real - single[1].real).max() > 1e-2
+    for number, h in enumerate(predict_all(f.model, pairs, files={"graph": "0f"})):
+        alone = predict(f.model, pairs[number])
+        assert np.abs(h.scalar - alone.scalar).max() < 1e-6 * HARTREE_EV
+        assert h.provenance.settings["files"] == {"graph": "0f"}
+        assert h.provenance.settings["crystal"] == str(number)
+        assert h.provenance.timings["prediction"] > 0
     n = sum(pair.scalar.n_pairs for pair in pairs)
     write_rows(tmp_path / "hamiltonian.npy", (2 * n, 784), iter(single))
     written = np.load(tmp_path / "hamiltonian.npy")
