@@ -159,7 +159,7 @@ def atomic_shells(element: str, name: str) -> AtomicShells:
     pseudopotential's valence shells, the following ones count up: Mo 4s 5s 6s 4p 5p 4d 5d 4f.
     """
     cell = atomic_cell(element, name)
-    next_n = _first_valence_n(element)
+    next_n = first_valence_n(element)
     shells: list[Shell] = []
     exponents, coefficients = [], []
     for b in range(cell.nbas):
@@ -174,7 +174,7 @@ def atomic_shells(element: str, name: str) -> AtomicShells:
     return AtomicShells(tuple(shells), tuple(exponents), tuple(coefficients))
 
 
-def _first_valence_n(element: str) -> dict[int, int]:
+def first_valence_n(element: str) -> dict[int, int]:
     pseudo = load_pseudo(PSEUDOPOTENTIAL, element)[0]
     configuration = CONFIGURATION[charge(element)]
     result = {}
