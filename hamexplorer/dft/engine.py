@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
 
+from hamexplorer.dft.assembly import EngineBlocks, assembled
 from hamexplorer.dft.basis_sets import supported_elements
 from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.electrostatics import Electrostatics
 from hamexplorer.dft.estimate import Estimate
 from hamexplorer.dft.grid import PlaneWaveGrid, bloch_orbitals
 from hamexplorer.dft.guess import atomic_density_matrices
-from hamexplorer.dft.integrals import pairs_by_overlap, position_blocks, two_centre_blocks
+from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.kpoints import DensitySymmetry
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
 from hamexplorer.dft.plan import Plan, check, estimate, plan
@@ -37,7 +38,7 @@ from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.hamiltonian import Hamiltonian, Pairs
 from hamexplorer.progress import Monitor
-from hamexplorer.units import BOHR_ANGSTROM, HARTREE_EV
+from hamexplorer.units import HARTREE_EV
 
 __all__ = [
     "ELEMENTS",
@@ -56,11 +57,6 @@ __all__ = [
 
 ELEMENTS = supported_elements()
 """Elements that the default basis covers: 71."""
-
-_DROP_OVERLAP = 1e-11
-_DROP_ENERGY = 1e-8
-_POSITION_STEP = 2.0**-40
-"""Å: position matrix elements are rounded to it, as finer digits are noise that fills files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +132,10 @@ def hamiltonian_of(
         spin_orbit = spin_orbit_blocks(state.plan.system, state.pairs)
     clock.lap("spin-orbit")
     monitor.report("Checking", 0.98, "hermiticity, antisymmetry, overlap")
-    return _assemble(structure, state, potential, spin_orbit, clock.laps)
+    step = _potential_step(state.electrostatics, state.grid, state.result)
+    blocks = EngineBlocks(state.pairs, state.overlap, state.core + potential, spin_orbit)
+    record = provenance(structure, state.plan, state.result, step, clock.laps)
+    return assembled(structure, state.plan.system, blocks, record)
 
 
 def ground_state(chosen: Plan, monitor: Monitor) -> GroundState:
@@ -216,52 +215,6 @@ def _potential_blocks(state: GroundState, monitor: Monitor) -> NDArray[np.float6
         matrices,
         len(state.result.potential),
     )
-
-
-def _assemble(
-    structure: Structure,
-    state: GroundState,
-    potential: NDArray[np.float64],
-    spin_orbit: NDArray[np.float64] | None,
-    timings: dict[str, float],
-) -> Hamiltonian:
-    """Blocks in eV on the pairs that matter, with the user's images of the atoms."""
-    pairs, system = state.pairs, state.plan.system
-    scalar = (state.core + potential.mean(axis=0)) * HARTREE_EV
-    exchange = None
-    if len(potential) == 2:
-        exchange = (potential[0] - potential[1]) / 2 * HARTREE_EV
-    # norms do not depend on the crystal's orientation, so neither does the choice of pairs
-    keep = _norms(pairs, state.overlap) > _DROP_OVERLAP
-    keep |= _norms(pairs, scalar) > _DROP_ENERGY
-    keep |= keep[pairs.reverse]
-    kept, mask = pairs.subset(keep)
-    position = position_blocks(system, kept, state.overlap[mask]) * BOHR_ANGSTROM
-    position = np.rint(position / _POSITION_STEP) * _POSITION_STEP
-    cell = kept.cell @ system.transform
-    if system.vacuum_axis is not None:
-        cell[:, system.vacuum_axis] += (
-            system.image_shift[kept.second] - system.image_shift[kept.first]
-        )
-    kept = Pairs(kept.first, kept.second, cell, kept.sizes)
-    step = _potential_step(state.electrostatics, state.grid, state.result)
-    return Hamiltonian(
-        structure=structure.copy(),
-        basis=system.basis,
-        pairs=kept,
-        overlap=state.overlap[mask],
-        scalar=scalar[mask],
-        exchange=None if exchange is None else exchange[mask],
-        spin_orbit=None if spin_orbit is None else spin_orbit[:, mask] * HARTREE_EV,
-        n_electrons=system.n_electrons,
-        provenance=provenance(structure, state.plan, state.result, step, timings),
-        position=position,
-    )
-
-
-def _norms(pairs: Pairs, flat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Frobenius norm of every block, (n_pairs,)."""
-    return np.sqrt(np.bincount(pairs.element_pair, flat**2, pairs.n_pairs))
 
 
 def _potential_step(
