@@ -92,10 +92,9 @@ def test_requests_in_a_browser(
     real = AnisotropyModel.convergence
 
     def slow(self: AnisotropyModel, soc: float, phi: float, monitor: Monitor) -> Any:
-        for step in range(300):
-            monitor.report("Waiting", step / 300)
+        while True:  # until the visitor cancels
+            monitor.report("Waiting", 0.5)
             time.sleep(0.05)
-        return real(self, soc, phi, monitor)
 
     monkeypatch.setattr(AnisotropyModel, "convergence", slow)
     shells = opened(page, tmp_path, toy_magnet(FEPT), "p=anisotropy&mesh=4x4x3&view=origin")
@@ -110,6 +109,7 @@ def test_requests_in_a_browser(
     wait_until(lambda: browser.locator(".bk-Figure:visible").count() == 2, browser, timeout=LONG)
 
     browser.get_by_role("button", name="Convergence", exact=True).click()
+    wait_until(lambda: "view=convergence" in browser.url, browser, timeout=LONG)
     browser.get_by_role("button", name="Compute convergence").click()
     browser.get_by_text(re.compile("Waiting · other meshes")).wait_for(timeout=LONG)
     browser.get_by_role("button", name="Cancel", exact=True).click()
