@@ -8,6 +8,7 @@ import typer
 
 from hamexplorer.cli import (
     app_command,
+    atoms,
     bands,
     cache,
     compare,
@@ -59,4 +60,5 @@ application.command("convert")(convert.convert)
 application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
 application.add_typer(model.application, name="model")
+application.add_typer(atoms.application, name="atoms")
 application.add_typer(cache.application, name="cache")

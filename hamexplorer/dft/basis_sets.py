@@ -31,6 +31,7 @@ __all__ = [
     "AtomicShells",
     "atomic_shells",
     "check_elements",
+    "first_valence_n",
     "supported_elements",
     "valence_charge",
 ]
@@ -175,6 +176,7 @@ def atomic_shells(element: str, name: str) -> AtomicShells:
 
 
 def first_valence_n(element: str) -> dict[int, int]:
+    """By l = 0 … 3, the lowest principal quantum number outside the pseudopotential's core."""
     pseudo = load_pseudo(PSEUDOPOTENTIAL, element)[0]
     configuration = CONFIGURATION[charge(element)]
     result = {}

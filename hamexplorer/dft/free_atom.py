@@ -114,7 +114,7 @@ def solve_atom(
     element: str,
     occupations: Sequence[Occupation],
     confinement: Confinement | None = None,
-    order: int = 14,
+    order: int = 18,
 ) -> AtomState:
     """Converge an atom; without ``confinement`` it stands in a box of 40 bohr.
 

@@ -7,14 +7,13 @@ inside every element converges exponentially with p. Atomic units.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
 from numpy.polynomial import Legendre
 from numpy.polynomial.legendre import legder, legval, legvander
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["RadialMesh", "radial_levels"]
 
@@ -38,7 +37,7 @@ class RadialMesh:
     stiffness: NDArray[np.float64]
 
     @classmethod
-    def create(cls, boundaries: Sequence[float], order: int = 14) -> RadialMesh:
+    def create(cls, boundaries: ArrayLike, order: int = 14) -> RadialMesh:
         """A mesh with the given element boundaries, which rise from 0."""
         bounds = np.array(boundaries, dtype=np.float64)
         points, weights = _lobatto(order)
