@@ -1,0 +1,203 @@
+"""Eigenvalues of H c = E S c nearest to a shift σ: block Lanczos on (H − σS)⁻¹ S."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hamexplorer.errors import ConvergenceError, HamiltonianError
+
+__all__ = ["BlockLanczos", "Nearest"]
+
+_SPARE = 400
+_DROPPED = 1e-12
+"""A direction shorter than this, against the largest 1/|E − σ|, is rounding."""
+
+Product = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """Eigenpairs next to σ.
+
+    Attributes:
+        energies: (n_low + n_high,), eV, ascending.
+        n_low: how many of them lie below σ.
+        errors: (n_low + n_high,), eV: |E − exact| is not larger, but for rounding.
+        weights: coefficients of the states in the Lanczos basis, (m, n_low + n_high).
+    """
+
+    energies: NDArray[np.float64]
+    n_low: int
+    errors: NDArray[np.float64]
+    weights: torch.Tensor
+
+
+class BlockLanczos:
+    """A growing S-orthonormal basis Q of the block Krylov space of A⁻¹S, A = H − σS.
+
+    With θ, y from Qᴴ S A⁻¹ S Q the energies are E = σ + 1/θ; one lies within ‖r‖_S/θ² of it, r
+    being the residual of θ. All vectors are kept orthogonal to each other, and a block finds as
+    many copies of a degenerate level as it has columns, where a single vector finds one.
+
+    Args:
+        solve: b ↦ A⁻¹ b for columns (n, m).
+        overlap: x ↦ S x.
+        size: n.
+        sigma: σ, eV.
+        dtype: of the vectors.
+        block: columns at a time.
+        seed: of the random first block.
+    """
+
+    def __init__(
+        self,
+        solve: Product,
+        overlap: Product,
+        size: int,
+        sigma: float,
+        dtype: torch.dtype,
+        block: int = 16,
+        seed: int = 0,
+    ) -> None:
+        self._solve, self._overlap = solve, overlap
+        self._size, self._sigma, self._block = size, sigma, block
+        self._dtype = dtype
+        self._random = torch.Generator().manual_seed(seed)
+        self._q = torch.empty((0, size), dtype=dtype)
+        self._sq = torch.empty_like(self._q)
+        self._projected = torch.zeros((0, 0), dtype=dtype)
+        self._scale = 0.0
+        self._tail = torch.zeros((0, 0), dtype=dtype)
+        self._next = torch.empty_like(self._q)
+        self.widen(block)
+
+    def nearest(
+        self, n_low: int, n_high: int, tolerance: float, tell: Callable[[int], None] | None = None
+    ) -> Nearest:
+        """The ``n_low`` energies next below σ and the ``n_high`` next above, each within
+        ``tolerance`` (eV). A later call goes on from the basis that is there.
+
+        Args:
+            n_low: at most as many as there are.
+            n_high: likewise.
+            tolerance: eV.
+            tell: called with the size of the basis at each step; may raise to stop.
+
+        Raises:
+            ConvergenceError: a subspace several times as large as the number of states does not
+                hold them.
+            HamiltonianError: S is found not to be positive definite.
+        """
+        most = min(self._size, 8 * (n_low + n_high) + _SPARE)
+        while True:
+            found = self._chosen(n_low, n_high)
+            if found is not None and (found.errors <= tolerance).all():
+                return found
+            if len(self._q) >= most:
+                raise ConvergenceError(
+                    f"{n_low + n_high} states near {self._sigma:.3f} eV were not found in a "
+                    f"subspace of {len(self._q)}. S(k) may be nearly singular; ask for fewer bands."
+                )
+            if tell is not None:
+                tell(len(self._q))
+            self._grow()
+
+    def states(self, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """States c and S c, each (n, m), with c† S c = 1, of columns of :attr:`Nearest.weights`."""
+        m = len(weights)
+        return self._q[:m].mT @ weights, self._sq[:m].mT @ weights
+
+    def widen(self, columns: int) -> None:
+        """Add random directions, which find what the first ones could not reach."""
+        m = min(columns, self._size - len(self._q) - len(self._next))
+        if m > 0:
+            extra = self._orthonormal(self._new(m), self._next)[0]
+            self._next = torch.cat([self._next, extra])
+
+    # --- the basis ---------------------------------------------------------------------------
+
+    def _new(self, columns: int) -> torch.Tensor:
+        values = torch.randn((columns, self._size), dtype=self._dtype, generator=self._random)
+        return values / self._size**0.5
+
+    def _grow(self) -> None:
+        """Take the waiting block into the basis, and its image for the next."""
+        if not len(self._next):  # the space is closed: what is left cannot be reached from it
+            self.widen(self._block)
+        old, block = len(self._q), self._next
+        m = old + len(block)
+        s_block = self._overlap(block.mT).mT
+        self._q = torch.cat([self._q, block])
+        self._sq = torch.cat([self._sq, s_block])
+        image = self._solve(s_block.mT).mT
+        self._next, along, tail = self._orthonormal(image)
+        projected = torch.zeros((m, m), dtype=self._dtype)
+        projected[:old, :old] = self._projected
+        projected[:, old:] = along
+        projected[old:, :old] = along[:old].mH
+        corner = projected[old:, old:]
+        projected[old:, old:] = (corner + corner.mH) / 2
+        self._projected = projected
+        self._tail = torch.zeros((len(tail), m), dtype=self._dtype)
+        self._tail[:, old:] = tail
+
+    def _orthonormal(
+        self, rows: torch.Tensor, others: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rows x made S-orthonormal to the basis and each other, lengths below rounding dropped:
+        new rows z, and coefficients with xᵀ = Qᵀ a + zᵀ r: a (m, n_rows), r (n_z, n_rows).
+        """
+        q, sq = self._q, self._sq
+        along = torch.zeros((len(q), len(rows)), dtype=self._dtype)
+        tail = torch.eye(len(rows), dtype=self._dtype)
+        if others is not None:
+            q, sq = torch.cat([q, others]), torch.cat([sq, self._overlap(others.mT).mT])
+        for turn in range(2):
+            for _ in range(2 - turn):
+                part = sq.conj() @ rows.mT
+                rows = rows - part.mT @ q
+                if others is None:
+                    along = along + part @ tail
+            gram = rows.conj() @ self._overlap(rows.mT)
+            if not len(gram):
+                break
+            lengths, vectors = torch.linalg.eigh((gram + gram.mH) / 2)
+            largest = float(lengths.max())
+            if float(lengths.min()) < -1e-8 * largest:
+                raise HamiltonianError(
+                    "The overlap is not positive definite: a combination of orbitals has the norm "
+                    f"{float(lengths.min()):.3e}. Blocks of S may be missing."
+                )
+            if turn == 0:
+                longest = float(along.abs().max()) if along.numel() else 0.0
+                self._scale = max(self._scale, largest**0.5, longest)
+            kept = lengths > (_DROPPED * self._scale) ** 2 if turn == 0 else lengths > 0
+            root = lengths[kept].sqrt()
+            vectors = vectors[:, kept]
+            rows = (vectors / root).mT @ rows
+            tail = (root[:, None] * vectors.mH) @ tail
+        return rows, along, tail
+
+    def _chosen(self, n_low: int, n_high: int) -> Nearest | None:
+        if not len(self._q):
+            return None
+        theta, y = torch.linalg.eigh(self._projected)
+        values = theta.numpy()
+        residual = torch.linalg.vector_norm(self._tail @ y, dim=0).numpy()
+        low = np.flatnonzero(values < 0)[:n_low]  # the most negative 1/(E − σ) is the nearest
+        high = np.flatnonzero(values > 0)[::-1][:n_high]
+        if len(low) < n_low or len(high) < n_high:
+            return None
+        chosen = np.concatenate([low[::-1], high])
+        near = values[chosen]
+        return Nearest(
+            self._sigma + 1 / near,
+            n_low,
+            residual[chosen] / near**2,
+            y[:, torch.as_tensor(chosen.copy())],
+        )
