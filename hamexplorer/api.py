@@ -43,6 +43,7 @@ from hamexplorer.properties.valley import valley_readouts
 from hamexplorer.properties.weights import Grouping
 from hamexplorer.sources import FileSource, HamiltonianCache, Source
 from hamexplorer.sources import compute as compute_hamiltonian
+from hamexplorer.structures import bilayer as bilayers
 from hamexplorer.structures.gallery import entries, load_gallery
 from hamexplorer.structures.kpath import KPath, path_from_text, standard_path
 from hamexplorer.structures.load import load_structure
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnisotropyView",
     "BandsView",
+    "Bilayer",
     "ComparisonView",
     "DosView",
     "Explorer",
@@ -71,6 +73,7 @@ __all__ = [
     "ValleyMapView",
     "ValleyView",
     "bands",
+    "bilayer_cells",
     "compare",
     "compute",
     "dos",
@@ -78,16 +81,19 @@ __all__ = [
     "from_sisl",
     "gallery",
     "gap",
+    "heterobilayer",
     "load",
     "mae",
     "open",
     "save",
     "to_pythtb",
     "to_sisl",
+    "twisted_bilayer",
     "valley",
     "write",
 ]
 
+Bilayer = bilayers.Bilayer
 Crystal = Structure | Atoms | str | os.PathLike[str] | bytes
 
 
@@ -125,6 +131,60 @@ def gallery(name: str | None = None) -> Structure | pd.DataFrame:
 
     columns = ["name", "title", "formula", "family", "look_at", "reference"]
     return pd.DataFrame([asdict(entry) for entry in entries()])[columns].set_index("name")
+
+
+def twisted_bilayer(layer: Crystal, angle: float, **options: Any) -> Bilayer:
+    """A layer upon its own copy, turned by the commensurate angle nearest to ``angle`` degrees.
+
+    ``layer`` is what :func:`load` takes, a gallery name, or the formula of one layer there;
+    ``options`` are those of :func:`hamexplorer.structures.bilayer.twisted_bilayer`: ``stacking``,
+    ``center``, ``shift``, ``distance``, ``vacuum``, ``max_atoms``, ``tolerance``. The result has
+    ``.structure`` and ``.report``.
+
+    Raises:
+        StructureError: not a layer that can be twisted, or overlapping atoms.
+        SettingsError: a parameter outside its range, or no common cell near the angle.
+    """
+    return bilayers.twisted_bilayer(_layer(layer), angle, **options)
+
+
+def heterobilayer(lower: Crystal, upper: Crystal, **options: Any) -> Bilayer:
+    """A layer upon another in their smallest common cell; the strain is in ``.report``.
+
+    Layers as in :func:`twisted_bilayer`; ``options`` are those of
+    :func:`hamexplorer.structures.bilayer.heterobilayer`: ``max_strain``, ``max_atoms``, ``angle``,
+    ``angle_tolerance``, ``strained``, ``cell``, ``center``, ``shift``, ``distance``, ``vacuum``.
+
+    Raises:
+        StructureError: not layers, no common cell under the limits, or overlapping atoms.
+        SettingsError: a parameter outside its range.
+    """
+    return bilayers.heterobilayer(_layer(lower), _layer(upper), **options)
+
+
+def bilayer_cells(lower: Crystal, upper: Crystal | None = None, **options: Any) -> pd.DataFrame:
+    """The cells that :func:`twisted_bilayer` (one layer) or :func:`heterobilayer` (two) choose
+    from, smallest first.
+
+    ``options``: ``max_atoms``; with two layers also ``max_strain``, ``angle``,
+    ``angle_tolerance``, ``strained`` and ``limit``, and the column ``cell`` is what
+    :func:`heterobilayer` takes.
+
+    Raises:
+        StructureError: not layers, or not one that can be twisted.
+        SettingsError: a parameter outside its range.
+    """
+    import pandas as pd
+
+    below = bilayers.layer_of(_layer(lower))
+    if upper is None:
+        twists = bilayers.twist_list(_layer(lower), **{"max_atoms": 400, **options})
+        rows = [{**asdict(t), "atoms": 2 * t.cells * len(below)} for t in twists]
+        return pd.DataFrame(rows, columns=["m", "n", "angle", "cells", "atoms"])
+    cells = bilayers.coincidence_cells(below, bilayers.layer_of(_layer(upper)), **options)
+    columns = ["atoms", "cells", "angle", "mean_strain", "max_strain", "area"]
+    data = {name: [getattr(cell, name) for cell in cells] for name in columns}
+    return pd.DataFrame({**data, "cell": list(cells)})
 
 
 def compute(
@@ -500,6 +560,15 @@ def __getattr__(name: str) -> Any:
 
         return Explorer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _layer(given: Crystal) -> Structure:
+    """What :func:`load` takes, or a gallery name or formula where no file of that name is."""
+    if isinstance(given, str) and "\n" not in given and not Path(given).exists():
+        found = bilayers.named_layer(given)
+        if found is not None:
+            return found
+    return load_structure(given)
 
 
 def _hamiltonian(given: Hamiltonian | Crystal) -> Hamiltonian:

@@ -10,6 +10,7 @@ from hamexplorer.cli import (
     app_command,
     atoms,
     bands,
+    build,
     cache,
     compare,
     compute,
@@ -59,6 +60,7 @@ application.command("compare")(compare.compare)
 application.command("convert")(convert.convert)
 application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
+application.add_typer(build.application, name="build")
 application.add_typer(model.application, name="model")
 application.add_typer(atoms.application, name="atoms")
 application.add_typer(cache.application, name="cache")
