@@ -14,7 +14,7 @@ from hamexplorer.hamiltonian import Hamiltonian, Pairs
 from hamexplorer.provenance import Provenance
 from hamexplorer.units import BOHR_ANGSTROM, HARTREE_EV
 
-__all__ = ["EngineBlocks", "assembled"]
+__all__ = ["EngineBlocks", "assembled", "user_cells"]
 
 _DROP_OVERLAP = 1e-11
 _DROP_ENERGY = 1e-8
@@ -69,15 +69,10 @@ def assembled(
     if position:
         elements = position_blocks(system, kept, overlap) * BOHR_ANGSTROM
         elements = np.rint(elements / _POSITION_STEP) * _POSITION_STEP
-    cell = kept.cell @ system.transform
-    if system.vacuum_axis is not None:
-        cell[:, system.vacuum_axis] += (
-            system.image_shift[kept.second] - system.image_shift[kept.first]
-        )
     return Hamiltonian(
         structure=structure.copy(),
         basis=system.basis,
-        pairs=Pairs(kept.first, kept.second, cell, kept.sizes),
+        pairs=Pairs(kept.first, kept.second, user_cells(system, kept), kept.sizes),
         overlap=overlap,
         scalar=scalar[mask],
         exchange=None if exchange is None else exchange[mask],
@@ -86,6 +81,16 @@ def assembled(
         provenance=provenance,
         position=elements,
     )
+
+
+def user_cells(system: CrystalSystem, pairs: Pairs) -> NDArray[np.int64]:
+    """The pairs' R in the user's cell and with the user's images of the atoms, (n_pairs, 3)."""
+    cell: NDArray[np.int64] = pairs.cell @ system.transform
+    if system.vacuum_axis is not None:
+        cell[:, system.vacuum_axis] += (
+            system.image_shift[pairs.second] - system.image_shift[pairs.first]
+        )
+    return cell
 
 
 def _norms(pairs: Pairs, flat: NDArray[np.float64]) -> NDArray[np.float64]:

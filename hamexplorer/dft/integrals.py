@@ -30,8 +30,8 @@ __all__ = [
     "two_centre_blocks",
 ]
 
-_REACH = np.log(1e13)
-"""Gaussian products below exp(−_REACH) are dropped."""
+_TOLERANCE = 1e-13
+"""Gaussian products below it are dropped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +54,14 @@ def convention_order(shell_momenta: list[int]) -> NDArray[np.int64]:
 
 
 def overlap_cutoffs(
-    first: dict[str, float], second: dict[str, float]
+    first: dict[str, float], second: dict[str, float], tolerance: float = _TOLERANCE
 ) -> dict[tuple[str, str], float]:
     """Distance beyond which Gaussians of exponents a, b (1/bohr²) do not overlap, bohr.
 
-    By pair of elements: exp(−ab/(a+b) d²) < 1e-13.
+    By pair of elements: exp(−ab/(a+b) d²) < ``tolerance``.
     """
     return {
-        (x, y): float(np.sqrt(_REACH * (1 / a + 1 / b)))
+        (x, y): float(np.sqrt(-np.log(tolerance) * (1 / a + 1 / b)))
         for x, a in first.items()
         for y, b in second.items()
     }
@@ -90,10 +90,10 @@ def neighbours(system: CrystalSystem, cutoffs: dict[tuple[str, str], float]) -> 
     )
 
 
-def pairs_by_overlap(system: CrystalSystem) -> Neighbours:
-    """All pairs of atoms whose orbitals overlap."""
+def pairs_by_overlap(system: CrystalSystem, tolerance: float = _TOLERANCE) -> Neighbours:
+    """All pairs of atoms whose orbitals overlap by more than about ``tolerance``."""
     smallest = {element: a.smallest_exponent for element, a in system.shells.items()}
-    return neighbours(system, overlap_cutoffs(smallest, smallest))
+    return neighbours(system, overlap_cutoffs(smallest, smallest, tolerance))
 
 
 def two_centre_blocks(

@@ -6,6 +6,7 @@ from hamexplorer.sources.dft import DftSource
 from hamexplorer.sources.file import FileSource
 from hamexplorer.sources.protocol import Capability, Cost, Source
 from hamexplorer.sources.registry import make_source, source_names
+from hamexplorer.sources.superposed import SuperposedSource
 
 __all__ = [
     "CacheEntry",
@@ -15,6 +16,7 @@ __all__ = [
     "FileSource",
     "HamiltonianCache",
     "Source",
+    "SuperposedSource",
     "compute",
     "default_cache_root",
     "make_source",

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hamexplorer.dft.settings import DftSettings
+from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.errors import SettingsError
 from hamexplorer.sources.dft import DftSource
 from hamexplorer.sources.file import FileSource
 from hamexplorer.sources.protocol import Source
+from hamexplorer.sources.superposed import SuperposedSource
 
 __all__ = ["make_source", "source_names"]
 
 
 def _dft(**settings: Any) -> Source:
-    unknown = sorted(set(settings) - set(DftSettings.__dataclass_fields__))
+    _check_names("The DFT engine", settings, DftSettings)
+    return DftSource(DftSettings(**settings))
+
+
+def _superposed(**settings: Any) -> Source:
+    _check_names("The engine of superposed atoms", settings, SuperposedSettings)
+    return SuperposedSource(SuperposedSettings(**settings))
+
+
+def _check_names(engine: str, given: dict[str, Any], settings: type) -> None:
+    known = [field.name for field in fields(settings)]
+    unknown = sorted(set(given) - set(known))
     if unknown:
         raise SettingsError(
-            f"The DFT engine has no setting {unknown[0]!r}; there are "
-            + ", ".join(DftSettings.__dataclass_fields__)
-            + "."
+            f"{engine} has no setting {unknown[0]!r}; there are {', '.join(known)}."
         )
-    return DftSource(DftSettings(**settings))
 
 
 def _file(**settings: Any) -> Source:
@@ -70,7 +81,12 @@ def _model(**settings: Any) -> Source:
 _WEIGHTS = ("weights", "config", "weights_soc", "config_soc")
 _GRAPHS = ("graph", "graph_soc")
 _RUN = ("device", "dtype")
-_SOURCES: dict[str, Callable[..., Source]] = {"dft": _dft, "file": _file, "model": _model}
+_SOURCES: dict[str, Callable[..., Source]] = {
+    "dft": _dft,
+    "superposed": _superposed,
+    "file": _file,
+    "model": _model,
+}
 
 
 def source_names() -> tuple[str, ...]:
@@ -80,8 +96,9 @@ def source_names() -> tuple[str, ...]:
 
 def make_source(name: str, /, **settings: Any) -> Source:
     """The source of that name: ``dft`` (settings: those of
-    :class:`~hamexplorer.dft.settings.DftSettings`), ``file`` (setting: ``path``), or
-    ``model`` (settings: ``weights`` and ``graph``, see
+    :class:`~hamexplorer.dft.settings.DftSettings`), ``superposed`` (those of
+    :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`), ``file`` (setting: ``path``),
+    or ``model`` (settings: ``weights`` and ``graph``, see
     :class:`~hamexplorer.sources.model.ModelSource`).
 
     Raises:

@@ -1,0 +1,277 @@
+"""H0 of superposed atoms: S, H and spin–orbit coupling from the structure alone, in real space.
+
+    H0 = T + V_NL + ⟨χ| Σ_I (V_na,I + U_I)(|r − R_I|) + v_xc[Σ_I ρ_I] |χ⟩
+
+with the neutral-atom potentials V_na and densities ρ of free PBE atoms (:mod:`..atom_tables`) and
+the fitted potentials U (:mod:`.residual`). There is no self-consistency, no k mesh, no Fourier
+transform and no Poisson equation: time and memory are linear in the number of atoms. With moments
+the atoms are polarised, and v_xc is that of each spin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+from threadpoolctl import threadpool_limits
+
+from hamexplorer.assets_path import asset
+from hamexplorer.cores import usable_cores
+from hamexplorer.dft.assembly import EngineBlocks, assembled
+from hamexplorer.dft.atom_tables import FreeAtom, free_atom
+from hamexplorer.dft.basis_sets import BASIS_SETS, PSEUDOPOTENTIAL, check_elements
+from hamexplorer.dft.bloch_sum import bloch_sum
+from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
+from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
+from hamexplorer.dft.superposed.grid_blocks import GridSettings, grid_blocks
+from hamexplorer.dft.superposed.potential import LocalPotentials, SuperposedPotential
+from hamexplorer.dft.superposed.residual import shipped_residuals, with_residuals
+from hamexplorer.dft.superposed.settings import SuperposedSettings
+from hamexplorer.dft.system import CrystalSystem, crystal_system
+from hamexplorer.errors import HamiltonianError, ResourceLimitError
+from hamexplorer.hamiltonian import Hamiltonian, Pairs
+from hamexplorer.progress import Monitor
+from hamexplorer.provenance import Provenance, package_versions, structure_hash, timestamp
+from hamexplorer.structures.checks import check_size, check_structure
+from hamexplorer.units import BOHR_ANGSTROM
+
+__all__ = [
+    "ENGINE_VERSION",
+    "StaticBlocks",
+    "accuracy",
+    "estimate",
+    "free_atoms",
+    "local_blocks",
+    "prepared",
+    "run",
+    "static_blocks",
+    "tables_hash",
+]
+
+ENGINE_VERSION = "1"
+"""Raised whenever the same settings would give another result; part of the cache's key."""
+
+_SECONDS_PER_ATOM = 1.5
+_DROP_ENERGY = 1e-6
+_LARGEST_CHECKED = 4000
+"""Orbitals up to which S is tested to be positive here; larger cells when they are solved."""
+_CITATIONS = (
+    "O. F. Sankey, D. J. Niklewski, Phys. Rev. B 40, 3979 (1989)",
+    "J. M. Soler et al., J. Phys.: Condens. Matter 14, 2745 (2002)",
+    "S. Goedecker, M. Teter, J. Hutter, Phys. Rev. B 54, 1703 (1996)",
+    "M. Krack, Theor. Chem. Acc. 114, 145 (2005)",
+    "J. P. Perdew, K. Burke, M. Ernzerhof, Phys. Rev. Lett. 77, 3865 (1996)",
+    "Q. Sun et al., J. Chem. Phys. 153, 024109 (2020)",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class StaticBlocks:
+    """What no density enters: pairs, S and T + V_NL on them, Ha."""
+
+    pairs: Pairs
+    overlap: NDArray[np.float64]
+    core: NDArray[np.float64]
+
+
+def prepared(structure: Structure, settings: SuperposedSettings) -> CrystalSystem:
+    """The crystal in atomic units, once it is known that it can be computed.
+
+    Raises:
+        StructureError: disordered, overlapping or too many atoms.
+        UnsupportedElementError: an element without basis, pseudopotential, spin–orbit data or
+            table of its free atom.
+        ResourceLimitError: more memory than ``settings.memory_limit``.
+    """
+    check_structure(structure)
+    check_size(structure, settings.max_atoms, "the engine of superposed atoms")
+    elements = {site.specie.symbol for site in structure}
+    check_elements(elements, settings.basis, settings.spin_orbit)
+    for element in sorted(elements):
+        free_atom(element)
+    system = crystal_system(structure, settings.crystal)
+    needed = estimate(system, settings)[1]
+    if needed > settings.memory_limit:
+        raise ResourceLimitError(
+            f"{system.n_atoms} atoms need about {needed / 1e9:.1f} GB; the limit is "
+            f"{settings.memory_limit / 1e9:.1f} GB. Raise the limit, or choose a smaller cell."
+        )
+    return system
+
+
+def estimate(system: CrystalSystem, settings: SuperposedSettings) -> tuple[float, float]:
+    """Wall seconds and peak bytes that :func:`run` takes, roughly."""
+    threads = settings.threads or usable_cores()
+    seconds = 3 + _SECONDS_PER_ATOM * system.n_atoms * (0.133 / settings.spacing) ** 3 / threads
+    pairs = pairs_by_overlap(system, settings.overlap_tolerance)
+    sizes = system.basis.sizes
+    elements = float(sizes[pairs.first] @ sizes[pairs.second])
+    spins = 1 if system.moments is None else 2
+    arrays = 6 + 2 * spins + 3 * settings.spin_orbit
+    return seconds, 5e8 + 8 * elements * arrays
+
+
+def run(
+    structure: Structure,
+    settings: SuperposedSettings | None = None,
+    monitor: Monitor | None = None,
+) -> Hamiltonian:
+    """The Hamiltonian of superposed atoms; eV, of a slab relative to the vacuum level.
+
+    Raises:
+        HamexplorerError: as :func:`prepared`; :class:`HamiltonianError`: S is not positive.
+        CalculationCancelled: ``monitor`` says so.
+    """
+    settings, monitor = settings or SuperposedSettings(), monitor or Monitor()
+    times, began = {}, time.perf_counter()
+    monitor.report("Preparing", 0.0)
+    system = prepared(structure, settings)
+    threads = settings.threads or usable_cores()
+    with threadpool_limits(threads):
+        monitor.report("Integrals", 0.02, f"{system.n_atoms} atoms")
+        static = static_blocks(system, settings.overlap_tolerance)
+        check_overlap(system, static)
+        times["integrals"] = time.perf_counter() - began
+        atoms = free_atoms(system, settings)
+        potential = SuperposedPotential(system, atoms, system.moments)
+        grid = Monitor(
+            lambda event: monitor.report(event.stage, 0.2 + 0.7 * event.fraction, event.message)
+        )
+        local = local_blocks(system, static.pairs, potential, settings, grid)
+        times["grid"] = time.perf_counter() - began - times["integrals"]
+        spin_orbit = None
+        if settings.spin_orbit:
+            monitor.report("Spin–orbit coupling", 0.92)
+            spin_orbit = spin_orbit_blocks(system, static.pairs)
+        monitor.report("Checking", 0.96, "hermiticity, antisymmetry")
+        local += static.core
+        blocks = EngineBlocks(static.pairs, static.overlap, local, spin_orbit)
+        times["all"] = time.perf_counter() - began
+        hamiltonian = assembled(
+            structure,
+            system,
+            blocks,
+            _provenance(structure, system, settings, times),
+            position=system.n_atoms <= settings.position_atoms,
+            drop_overlap=settings.overlap_tolerance,
+            drop_energy=_DROP_ENERGY,
+        )
+    monitor.report("Done", 1.0)
+    return hamiltonian
+
+
+def accuracy(settings: SuperposedSettings) -> str:
+    """What is known of the error, in words."""
+    if not settings.residual:
+        return "Free atoms, unfitted: levels may be wrong by an electronvolt."
+    return shipped_residuals().accuracy
+
+
+@lru_cache(maxsize=1)
+def tables_hash() -> str:
+    """SHA-256 over the shipped atoms and fitted potentials, 16 digits: for caches."""
+    digest = hashlib.sha256()
+    for name in ("free_atoms.h5", "atomic_residuals.json"):
+        digest.update(asset(f"dft/{name}").read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def free_atoms(system: CrystalSystem, settings: SuperposedSettings) -> dict[str, FreeAtom]:
+    """The system's atoms, fitted potentials added if ``settings`` say so."""
+    atoms = {symbol: free_atom(symbol) for symbol in sorted(set(system.symbols))}
+    return with_residuals(atoms, shipped_residuals()) if settings.residual else atoms
+
+
+def static_blocks(system: CrystalSystem, tolerance: float) -> StaticBlocks:
+    """Pairs whose orbitals overlap, S, and T + V_NL on them, Ha."""
+    near = pairs_by_overlap(system, tolerance)
+    pairs = Pairs(near.first, near.second, near.cell, system.basis.sizes)
+    overlap, core = two_centre_blocks(system, near, ("int1e_ovlp", "int1e_kin"))
+    core += nonlocal_blocks(system, pairs)
+    return StaticBlocks(pairs, overlap, core)
+
+
+def local_blocks(
+    system: CrystalSystem,
+    pairs: Pairs,
+    potentials: LocalPotentials,
+    settings: SuperposedSettings,
+    monitor: Monitor,
+) -> NDArray[np.float64]:
+    """⟨χ|V|χ⟩ of all ``potentials``, (n_potentials, n_elements), Ha."""
+    grid = GridSettings(spacing=settings.spacing / BOHR_ANGSTROM)
+    workers = settings.threads or usable_cores()
+    return grid_blocks(system, pairs, potentials, grid, workers=workers, monitor=monitor).blocks
+
+
+def check_overlap(system: CrystalSystem, static: StaticBlocks) -> None:
+    """Raise unless S at Γ is positive definite; larger cells are left to the solvers.
+
+    Raises:
+        HamiltonianError: it is not; names the pair of atoms in which that is seen most.
+    """
+    n = system.basis.n_orbitals
+    if n > _LARGEST_CHECKED:
+        return
+    overlap = bloch_sum(static.pairs, static.overlap, np.zeros(3), n).real
+    try:
+        scipy.linalg.cholesky(overlap, check_finite=False)
+    except np.linalg.LinAlgError:
+        value, vector = scipy.linalg.eigh(overlap, subset_by_index=(0, 0))
+        weight = np.zeros(system.n_atoms)
+        site = np.repeat(np.arange(system.n_atoms), system.basis.sizes)
+        np.add.at(weight, site, vector[:, 0] ** 2)
+        first, second = np.argsort(weight)[::-1][:2] if system.n_atoms > 1 else (0, 0)
+        raise HamiltonianError(
+            f"The overlap of the orbitals is not positive definite: its smallest eigenvalue at Γ "
+            f"is {value[0]:.2g}. It belongs most to the atoms {system.symbols[first]}{first + 1} "
+            f"and {system.symbols[second]}{second + 1}: they stand too close for this basis."
+        ) from None
+
+
+def _provenance(
+    structure: Structure,
+    system: CrystalSystem,
+    settings: SuperposedSettings,
+    timings: dict[str, float],
+) -> Provenance:
+    warnings = list(system.warnings)
+    fitted: dict[str, Any] = {}
+    if settings.residual:
+        residuals = shipped_residuals()
+        missing = sorted(set(system.symbols) - residuals.coefficients.keys())
+        fitted = {"fitted_elements": sorted(set(system.symbols) & residuals.coefficients.keys())}
+        if missing:
+            warnings.append(
+                f"There is no fitted potential for {', '.join(missing)}: levels of superposed free "
+                "atoms may be wrong by an electronvolt."
+            )
+    warnings.append(f"Superposed atoms, not self-consistent. {accuracy(settings)}")
+    return Provenance(
+        source="superposed",
+        title=f"Superposed atoms, {settings.basis}" + (", fitted" if settings.residual else ""),
+        settings={
+            **settings.physical(),
+            **fitted,
+            "pseudopotential": PSEUDOPOTENTIAL,
+            "cell_transform": system.transform.tolist(),
+            "slab_axis": system.vacuum_axis,
+            "initial_moments": None if system.moments is None else system.moments.tolist(),
+            "engine": ENGINE_VERSION,
+            "tables": tables_hash(),
+        },
+        results={"zero_of_energy": "vacuum" if system.vacuum_axis is not None else "atoms"},
+        timings={key: round(value, 3) for key, value in timings.items()},
+        warnings=tuple(warnings),
+        citations=(*_CITATIONS, BASIS_SETS[settings.basis].citation),
+        versions=package_versions("pyscf", "torch", "numpy"),
+        structure_hash=structure_hash(structure),
+        created=timestamp(),
+    )
