@@ -39,6 +39,7 @@ from hamexplorer.properties.dos import density_of_states
 from hamexplorer.properties.field import with_field
 from hamexplorer.properties.gap import Gap
 from hamexplorer.properties.gap import gap as gap_of
+from hamexplorer.properties.large_cells import WHOLE_PIECES, near_gap_bands
 from hamexplorer.properties.valley import valley_readouts
 from hamexplorer.properties.weights import Grouping
 from hamexplorer.sources import FileSource, HamiltonianCache, Source
@@ -230,9 +231,11 @@ def bands(
     theta: float = 0.0,
     phi: float = 0.0,
     exchange: float = 1.0,
-    spacing: float = 0.03,
+    spacing: float | None = None,
     weights: Grouping | None = None,
     spin: bool = False,
+    near_gap: int | None = None,
+    monitor: Monitor | None = None,
 ) -> BandsView:
     """Bands along a path, with ``.plot()``, ``.to_dataframe()``, ``.save(path)``.
 
@@ -243,20 +246,27 @@ def bands(
         theta: polar angle of the magnetisation from z, degrees.
         phi: its azimuth from x, degrees.
         exchange: factor on the exchange field.
-        spacing: of the k-points, 1/Å.
+        spacing: of the k-points, 1/Å; default 0.03, with ``near_gap`` the named points alone.
         weights: also give every state's weights on groups of orbitals: ``element``, …
         spin: also give every state's spin expectation value.
+        near_gap: only so many bands around the gap, both spins counted, as cells of hundreds of
+            atoms need it: :func:`hamexplorer.properties.large_cells.near_gap_bands`.
+        monitor: told the progress of ``near_gap``; can cancel.
 
     Raises:
         SettingsError: a parameter is out of range, or the path names an unknown point.
+        ResourceLimitError: the matrices do not fit into the memory that is free.
     """
     hamiltonian = _hamiltonian(h)
     state = SpinState(soc, theta, phi, exchange)
-    return BandsView(
-        band_structure(
-            hamiltonian, _path(hamiltonian, path, spacing), state, weights=weights, spin=spin
+    if near_gap is not None:
+        points = _path(hamiltonian, path, WHOLE_PIECES if spacing is None else spacing)
+        found = near_gap_bands(
+            hamiltonian, points, near_gap, state, weights=weights, spin=spin, monitor=monitor
         )
-    )
+        return BandsView(found)
+    points = _path(hamiltonian, path, 0.03 if spacing is None else spacing)
+    return BandsView(band_structure(hamiltonian, points, state, weights=weights, spin=spin))
 
 
 def dos(

@@ -11,6 +11,7 @@ from hamexplorer.cli.calculate import prepare
 from hamexplorer.cli.kpoints import kpoint_list, read_kpoints
 from hamexplorer.cli.options import Calculation, Given, Json, Quiet, Reading, numbers, with_groups
 from hamexplorer.cli.output import print_json, print_warnings
+from hamexplorer.cli.progress import monitored
 from hamexplorer.cli.report import bands_data, bands_table, show
 from hamexplorer.errors import SettingsError
 from hamexplorer.files import checked_output
@@ -18,6 +19,7 @@ from hamexplorer.files import checked_output
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from hamexplorer.hamiltonian import Hamiltonian
     from hamexplorer.structures.kpath import KPath
 
 __all__ = ["bands"]
@@ -25,6 +27,8 @@ __all__ = ["bands"]
 Zero = Literal["source", "fermi", "vbm"]
 
 _SUFFIXES = (".csv", ".png", ".svg", ".html")
+_SPACING = 0.03
+_NEAR_GAP = 40
 _ZEROS: tuple[Zero, ...] = ("source", "fermi", "vbm")
 
 
@@ -44,8 +48,26 @@ def bands(
         typer.Option("--kpoints", help="File: one fractional k a line, # begins a comment."),
     ] = None,
     spacing: Annotated[
-        float, typer.Option("--spacing", help="Of the k-points of a path, 1/Å.")
-    ] = 0.03,
+        float | None,
+        typer.Option(
+            "--spacing",
+            help="Of a path's k-points, 1/Å; default 0.03, with --near-gap the named points alone.",
+        ),
+    ] = None,
+    near_gap: Annotated[
+        int | None,
+        typer.Option(
+            "--near-gap",
+            metavar="N",
+            help="N bands around the gap. Cells too large for all bands: 40, unless given; 0: all.",
+        ),
+    ] = None,
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked", help="With --near-gap: bands are not counted again at both ends."
+        ),
+    ] = False,
     soc: Annotated[float, typer.Option("--soc", help="Spin-orbit strength λ.")] = 1.0,
     theta: Annotated[float, typer.Option("--theta", help="Of the magnetisation, degrees.")] = 0.0,
     phi: Annotated[float, typer.Option("--phi", help="Of the magnetisation, degrees.")] = 0.0,
@@ -80,16 +102,36 @@ def bands(
     from hamexplorer.hamiltonian import SpinState
 
     state = SpinState(soc=soc, theta=theta, phi=phi, exchange=exchange)
-    k = (
-        _path(request.structure, path, spacing)
-        if points is None
-        else kpoint_list(request.structure, points)
-    )
-    h = request.hamiltonian(show_progress=not (json or quiet))
-    from hamexplorer.properties.bands import band_structure
+
+    def sampled(default: float) -> KPath:
+        if points is not None:
+            return kpoint_list(request.structure, points)
+        return _path(request.structure, path, default if spacing is None else spacing)
+
+    k = sampled(_SPACING)  # before the long work: it may be wrong
+    progress = not (json or quiet)
+    h = request.hamiltonian(show_progress=progress)
     from hamexplorer.views import BandsView, within
 
-    result = band_structure(h, k, state, spin=spin_expectation)
+    if near_gap is None:
+        near_gap = _automatic(h, len(k))
+    if near_gap == 0:
+        from hamexplorer.properties.bands import band_structure
+
+        result = band_structure(h, k, state, spin=spin_expectation)
+    else:
+        from hamexplorer.properties.large_cells import WHOLE_PIECES, near_gap_bands
+
+        with monitored(show=progress) as monitor:
+            result = near_gap_bands(
+                h,
+                sampled(WHOLE_PIECES),
+                near_gap,
+                state,
+                spin=spin_expectation,
+                check="none" if unchecked else "edges",
+                monitor=monitor,
+            )
     data = bands_data(h, result)
     shown = result if limits is None else within(result, limits, origin)
     if target is not None:
@@ -106,6 +148,23 @@ def bands(
     elif not quiet:
         show(bands_table(data))
         print(f"written to {target}")
+
+
+def _automatic(h: Hamiltonian, n_kpoints: int) -> int:
+    """How many bands around the gap are computed unless the user says; 0: all bands."""
+    from hamexplorer.properties.large_cells import LONG_SECONDS, full_seconds
+
+    seconds = full_seconds(h, n_kpoints)
+    if seconds <= LONG_SECONDS:
+        return 0
+    chosen = min(_NEAR_GAP, 2 * h.basis.n_orbitals)
+    print_warnings(
+        [
+            f"All bands at {n_kpoints} k-points would take about {seconds / 60:.0f} minutes; "
+            f"{chosen} around the gap are computed (--near-gap 0: all)."
+        ]
+    )
+    return chosen
 
 
 def _zero(text: str) -> Zero:

@@ -167,6 +167,7 @@ def bands_data(h: Hamiltonian, bands: BandStructure) -> dict[str, Any]:
         "fermi_eV": fermi.energy,
         "is_metal": fermi.is_metal,
         "path": [[index, label] for index, label in bands.path.ticks],
+        "method": bands.method,
         "gap_on_path": found_gap,
         "splittings_meV": found_splittings,
     }
@@ -179,6 +180,8 @@ def bands_table(data: Mapping[str, Any]) -> Table:
         ("source", data["title"]),
         ("Fermi level", f"{data['fermi_eV']:.4f} eV"),
     ]
+    if data["method"]:
+        rows.append(("method", data["method"]))
     gap = data["gap_on_path"]
     if gap is None:
         empty = "no occupied states" if data["n_electrons"] < 0.5 else "all states are occupied"

@@ -6,8 +6,10 @@ from hamexplorer.properties.derivative import BlochDerivative, BlochGradient
 from hamexplorer.properties.dos import DensityOfStates, density_of_states
 from hamexplorer.properties.fermi import FermiLevel, FermiSolver, fermi_level
 from hamexplorer.properties.gap import Gap, Splitting, Splittings, gap, splittings
+from hamexplorer.properties.large_cells import is_large, labelled_points, near_gap_bands
 from hamexplorer.properties.masses import EffectiveMass, effective_masses, masses_dataframe
 from hamexplorer.properties.mesh import KMesh, automatic_mesh
+from hamexplorer.properties.near_gap import NearGap, near_gap_states
 from hamexplorer.properties.solver import BandSolver, BandStates
 from hamexplorer.properties.velocity import GroupVelocity, group_velocity
 from hamexplorer.properties.weights import (
@@ -34,6 +36,7 @@ __all__ = [
     "GroupVelocity",
     "KMesh",
     "MeshBands",
+    "NearGap",
     "OrbitalGroups",
     "Splitting",
     "Splittings",
@@ -47,7 +50,11 @@ __all__ = [
     "fermi_level",
     "gap",
     "group_velocity",
+    "is_large",
+    "labelled_points",
     "masses_dataframe",
+    "near_gap_bands",
+    "near_gap_states",
     "orbital_groups",
     "spin_expectation",
     "splittings",

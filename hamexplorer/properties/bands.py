@@ -45,6 +45,7 @@ class BandStructure:
         weights: None or Mulliken weights (nk, nb, n_groups), summing to 1.
         spin: None or ⟨σ⟩ (nk, nb, 3), −1 … 1.
         title: chemical formula.
+        method: how the bands were computed, where they are not part of a whole diagonalisation.
     """
 
     path: KPath
@@ -56,6 +57,7 @@ class BandStructure:
     weights: NDArray[np.float64] | None = None
     spin: NDArray[np.float64] | None = None
     title: str = ""
+    method: str = ""
 
     @property
     def kpoints(self) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ class FermiLevel:
     Attributes:
         energy: eV. In a metal the level at which Fermi–Dirac occupations sum to the number of
             electrons; in an insulator the middle of the gap, whatever the smearing.
-        mesh: divisions of the Γ-centred mesh it was found on.
+        mesh: divisions of the Γ-centred mesh it was found on; (0, 0, 0): k-points of a list.
         smearing: kT, eV.
         n_electrons: electrons per cell.
         is_metal: False if the number of electrons fills whole bands and the mesh shows a gap of

@@ -22,11 +22,11 @@ from hamexplorer.properties.pencil import Pencil, pencils
 from hamexplorer.properties.shift_invert import ShiftedPoint, Workspace, all_cores, point_memory
 from hamexplorer.properties.solver import BandSolver, BandStates
 
-__all__ = ["Check", "NearGap", "near_gap_states"]
+__all__ = ["FULL_SIZE", "Check", "NearGap", "near_gap_states", "window_around_gap"]
 
 Check = Literal["edges", "none"]
 
-_FULL_SIZE = 500
+FULL_SIZE = 500
 """Up to this order of H(k) everything is diagonalised: it takes less than a second."""
 _Array = NDArray[Any]
 
@@ -73,7 +73,6 @@ def near_gap_states(
     guess: float | None = None,
     check: Check = "edges",
     monitor: Monitor | None = None,
-    full_size: int = _FULL_SIZE,
 ) -> NearGap:
     """The ``n_bands`` bands around number n_electrons at every k-point.
 
@@ -93,7 +92,6 @@ def near_gap_states(
             k-point: then no state between can be missing. ``none``: only at σ; a state would be
             missing only if a level were more than 16-fold degenerate.
         monitor: told the progress; can cancel.
-        full_size: up to this order of H(k) all bands are computed by the solver for small cells.
 
     Raises:
         SettingsError: ``n_bands`` is not 1 … 2n, or another argument is out of range.
@@ -111,7 +109,7 @@ def near_gap_states(
         raise SettingsError(f"The guess must be a finite energy in eV, not {guess!r}.")
     parts = pencils(h, state)
     monitor = monitor or Monitor()
-    if sum(part.size for part in parts) <= full_size:
+    if sum(part.size for part in parts) <= FULL_SIZE:
         return _all_bands(h, k, (first, last), state)
     real = all(parts[0].is_real(point) for point in k)
     need = point_memory(parts, real=real)
@@ -147,7 +145,7 @@ def _all_bands(h: Hamiltonian, k: _Array, window: tuple[int, int], state: SpinSt
     nothing = np.full(len(k), np.nan)
     return NearGap(
         states,
-        f"all {2 * h.basis.n_orbitals} bands diagonalised",
+        f"all {2 * h.basis.n_orbitals} bands were diagonalised",
         nothing,
         np.zeros(len(k), dtype=np.int64),
         nothing,

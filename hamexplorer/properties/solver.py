@@ -20,11 +20,13 @@ from hamexplorer.hamiltonian import (
     default_device,
     spinor_matrix,
 )
+from hamexplorer.properties.memory import check_memory
 from hamexplorer.properties.parallel import map_chunks
 
 __all__ = ["BandSolver", "BandStates", "spin_structure"]
 
 _CHUNK_BYTES = {"cpu": 1.2e7, "cuda": 1.5e9}
+_ALWAYS_FITS = 1e9
 _SINGULAR_PIVOT = 1e-9
 """Smallest squared Cholesky pivot of S(k); below it, errors of H grow beyond 1e-5 eV."""
 
@@ -95,6 +97,7 @@ class BandSolver:
     Raises:
         HamiltonianError: S(k) is not positive definite at some k, or nearly singular.
         SettingsError: k-points of a wrong shape, or none.
+        ResourceLimitError: one k-point's matrices do not fit into the memory that is free.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class BandSolver:
         self.hamiltonian = h
         self.kpoints = k
         self.device = torch.device(device) if device is not None else default_device()
+        self._check_memory()
         self._bloch = bloch or BlochSum(h, self.device)
         self._edges = self._split()
         n = h.basis.n_orbitals
@@ -157,12 +161,26 @@ class BandSolver:
 
     # --- k-points in chunks -----------------------------------------------------------------
 
+    @property
+    def _bytes_per_k(self) -> float:
+        """While one k-point is reduced and diagonalised."""
+        n, components = self.hamiltonian.basis.n_orbitals, len(self.hamiltonian.components)
+        return 16.0 * n * n * (2 * components + 12)
+
+    def _check_memory(self) -> None:
+        need = self._bytes_per_k * min(usable_cores(), len(self.kpoints))
+        if self.device.type == "cpu" and need > _ALWAYS_FITS:
+            check_memory(
+                need,
+                f"All bands of {self.hamiltonian.basis.n_orbitals} orbitals",
+                "Bands around the gap alone take less: --near-gap 40 on the command line, "
+                "near_gap=40 in Python.",
+            )
+
     def _split(self) -> list[int]:
         """Edges of the chunks, (n_chunks + 1,)."""
-        n, components = self.hamiltonian.basis.n_orbitals, len(self.hamiltonian.components)
         on_cpu = self.device.type == "cpu"
-        per_k = 16.0 * n * n * (2 * components + 12)
-        size = max(1, int(_CHUNK_BYTES["cpu" if on_cpu else "cuda"] / per_k))
+        size = max(1, int(_CHUNK_BYTES["cpu" if on_cpu else "cuda"] / self._bytes_per_k))
         count = math.ceil(len(self.kpoints) / size)
         if on_cpu:
             workers = usable_cores()
