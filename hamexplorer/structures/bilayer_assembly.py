@@ -173,7 +173,8 @@ def _is_mx2(layer: Layer) -> bool:
 
 
 def _radius(symbols: Sequence[str]) -> float:
-    radii = [Element(symbol).van_der_waals_radius for symbol in symbols]
+    # the property of that name warns where there is none
+    radii = [Element(symbol).data.get("Van der waals radius") for symbol in symbols]
     unknown = [s for s, radius in zip(symbols, radii, strict=True) if radius is None]
     if unknown:
         raise SettingsError(
