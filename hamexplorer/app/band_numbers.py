@@ -15,7 +15,8 @@ __all__ = ["numbers_html"]
 
 def numbers_html(bands: BandStructure, h: Hamiltonian) -> str:
     """The numbers beside the plot."""
-    return _gap(bands) + _splittings(bands, h)
+    how = f"<p class='soft'>{html.escape(bands.method)}.</p>" if bands.method else ""
+    return _gap(bands) + _splittings(bands, h) + how
 
 
 def _gap(bands: BandStructure) -> str:

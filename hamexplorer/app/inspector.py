@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,14 @@ from hamexplorer.app.style import facts, heading
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.properties import (
     BandSolver,
+    BandStates,
     band_weights,
     group_velocity,
     orbital_groups,
     spin_expectation,
 )
 
-__all__ = ["InspectedState", "inspect_state", "state_html"]
+__all__ = ["InspectedState", "inspect_state", "state_among", "state_html"]
 
 _SHOWN = 8
 _SAME = 1e-6
@@ -26,7 +27,9 @@ _SAME = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class InspectedState:
-    """A state at ``k`` (fractional): band, energy (eV, source's scale), weights, spin, velocity."""
+    """A state at ``k`` (fractional): band, energy (eV, source's scale), weights, spin, velocity
+    (NaN: not computed).
+    """
 
     k: NDArray[np.float64]
     band: int
@@ -44,19 +47,33 @@ def inspect_state(
 ) -> InspectedState:
     """All that the inspector shows; degenerate states share their mean weights and spin."""
     states = BandSolver(h, k).states(state)
-    groups = orbital_groups(h.basis, "orbital")
     velocity = group_velocity(h, k, state)
-    level = states.energies[0]
-    same = np.flatnonzero(np.abs(level - level[band]) < _SAME)
+    found = state_among(h, states, 0, band)
+    return replace(found, slope=velocity.slopes[0, band], speed=velocity.metres_per_second[0, band])
+
+
+def state_among(h: Hamiltonian, states: BandStates, index: int, band: int) -> InspectedState:
+    """Band number ``band`` at k-point ``index`` of states that are known; without velocity."""
+    groups = orbital_groups(h.basis, "orbital")
+    only = slice(index, index + 1)
+    here = BandStates(
+        states.kpoints[only],
+        states.energies[only],
+        states.coefficients[only],
+        states.duals[only],
+        states.first_band,
+    )
+    level, place = here.energies[0], band - states.first_band
+    same = np.flatnonzero(np.abs(level - level[place]) < _SAME) + states.first_band
     return InspectedState(
-        k=k,
+        k=here.kpoints[0],
         band=band,
-        energy=float(level[band]),
+        energy=float(level[place]),
         labels=groups.names,
-        weights=band_weights(states, groups)[0, band],
-        spin=spin_expectation(states)[0, band],
-        slope=velocity.slopes[0, band],
-        speed=velocity.metres_per_second[0, band],
+        weights=band_weights(here, groups)[0, place],
+        spin=spin_expectation(here)[0, place],
+        slope=np.full(3, np.nan),
+        speed=np.full(3, np.nan),
         degenerate=tuple(int(b) for b in same if b != band),
     )
 
@@ -68,9 +85,12 @@ def state_html(found: InspectedState, label: str, fermi: float) -> str:
         ("k", f"{label} ({k})" if label else f"({k})"),
         ("Energy", f"{found.energy - fermi:+.4f} eV from E_F"),
         ("Spin ⟨σ⟩", _vector(found.spin, "+.3f")),
-        ("ħv", f"{_vector(found.slope, '+.2f')} eV Å"),
-        ("Speed", f"{np.linalg.norm(found.speed) / 1e5:.2f} × 10⁵ m/s"),
     ]
+    if np.isfinite(found.slope).all():
+        rows += [
+            ("ħv", f"{_vector(found.slope, '+.2f')} eV Å"),
+            ("Speed", f"{np.linalg.norm(found.speed) / 1e5:.2f} × 10⁵ m/s"),
+        ]
     if found.degenerate:
         others = ", ".join(str(b + 1) for b in found.degenerate)
         rows.append(("Degenerate", f"with band {others}: weights and spin are means"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.bands import BandStructure
 from hamexplorer.properties.fermi import FermiLevel, fill
-from hamexplorer.properties.near_gap import Check, NearGap, near_gap_states, window_around_gap
+from hamexplorer.properties.near_gap import Check, NearGap, near_gap_states
 from hamexplorer.properties.solver import BandStates
 from hamexplorer.properties.weights import (
     Grouping,
@@ -27,6 +27,7 @@ from hamexplorer.structures.kpath import KPath, standard_path
 __all__ = [
     "LONG_SECONDS",
     "WHOLE_PIECES",
+    "PathStates",
     "check_not_large",
     "full_seconds",
     "is_large",
@@ -38,6 +39,7 @@ WHOLE_PIECES = 1e3
 """1/Å; a spacing that no piece of a path exceeds: of its points the named ones are left."""
 LONG_SECONDS = 120.0
 """A path that takes longer than this is left to :func:`near_gap_bands`."""
+_REFUSED_SECONDS = 1200.0
 _SECONDS_PER_CUBE = 6e-10
 """One core's seconds for one k-point, divided by (order of H)³: measured at orders 416 and 936."""
 _PAGE_SPACING = 0.04
@@ -53,22 +55,21 @@ def full_seconds(h: Hamiltonian, n_kpoints: int) -> float:
     return n_kpoints * _SECONDS_PER_CUBE * cubes / min(usable_cores(), max(n_kpoints, 1))
 
 
-def is_large(h: Hamiltonian, n_kpoints: int | None = None) -> bool:
-    """Whether all bands at ``n_kpoints`` take more than two minutes; default: of the lattice's own
-    path at the spacing of the Bands page.
+def is_large(h: Hamiltonian, limit: float | None = None) -> bool:
+    """Whether all bands along the lattice's own path, at the spacing of the Bands page, take more
+    than ``limit`` seconds; default: two minutes.
     """
-    if n_kpoints is None:
-        if full_seconds(h, 1000) <= LONG_SECONDS:  # spares the search for the lattice's path
-            return False
-        n_kpoints = len(standard_path(h.structure, _PAGE_SPACING))
-    return full_seconds(h, n_kpoints) > LONG_SECONDS
+    limit = LONG_SECONDS if limit is None else limit
+    if full_seconds(h, 1000) <= limit:  # spares the search for the path
+        return False
+    return full_seconds(h, len(standard_path(h.structure, _PAGE_SPACING))) > limit
 
 
 def check_not_large(h: Hamiltonian, what: str) -> None:
     """Raise :class:`ResourceLimitError` if ``h`` is too large for something that needs all bands
-    at many k-points.
+    at many k-points: where those along the lattice's own path take more than twenty minutes.
     """
-    if is_large(h):
+    if is_large(h, limit=_REFUSED_SECONDS):
         raise ResourceLimitError(
             f"{what} needs all bands at many k-points: too much for {len(h.structure)} atoms with "
             f"{h.basis.n_orbitals} orbitals. Bands around the gap are computed for such a cell."
@@ -116,26 +117,71 @@ def near_gap_bands(
         HamiltonianError: S(k) is not positive definite.
         ConvergenceError: the states were not found.
     """
-    state = state or SpinState()
-    window_around_gap(h, n_bands)
-    groups = orbital_groups(h.basis, weights) if weights is not None else None
-    chosen, index, turned = _different(path.kpoints, h.is_time_reversal_symmetric(state))
-    found = near_gap_states(
-        h, path.kpoints[chosen], n_bands, state, check=check, guess=guess, monitor=monitor
-    )
-    states = _spread(found.states, path.kpoints, index, turned)
-    return BandStructure(
-        path=path,
-        energies=states.energies,
-        state=state,
-        fermi=_level(h, states),
-        first_band=states.first_band,
-        groups=groups.names if groups is not None else (),
-        weights=band_weights(states, groups) if groups is not None else None,
-        spin=spin_expectation(states) if spin else None,
-        title=h.structure.composition.reduced_formula,
-        method=_told(found, len(chosen)),
-    )
+    if weights is not None:
+        orbital_groups(h.basis, weights)
+    found = PathStates.computed(h, path, n_bands, state, check=check, guess=guess, monitor=monitor)
+    return found.bands(weights=weights, spin=spin)
+
+
+@dataclass(frozen=True, eq=False)
+class PathStates:
+    """Bands around the gap along a path with their states, for any projection.
+
+    Attributes:
+        hamiltonian: whose they are.
+        path: the k-points.
+        state: λ and the magnetisation.
+        states: at all points of the path.
+        method: in words.
+    """
+
+    hamiltonian: Hamiltonian
+    path: KPath
+    state: SpinState
+    states: BandStates
+    method: str
+
+    @classmethod
+    def computed(
+        cls,
+        h: Hamiltonian,
+        path: KPath,
+        n_bands: int,
+        state: SpinState | None = None,
+        *,
+        check: Check = "edges",
+        guess: float | None = None,
+        monitor: Monitor | None = None,
+    ) -> PathStates:
+        """Arguments and errors as in :func:`near_gap_bands`."""
+        state = state or SpinState()
+        chosen, index, turned = _different(path.kpoints, h.is_time_reversal_symmetric(state))
+        found = near_gap_states(
+            h, path.kpoints[chosen], n_bands, state, check=check, guess=guess, monitor=monitor
+        )
+        states = _spread(found.states, path.kpoints, index, turned)
+        return cls(h, path, state, states, _told(found, len(chosen)))
+
+    def bands(self, *, weights: Grouping | None = None, spin: bool = False) -> BandStructure:
+        """As a band structure, with what is asked for.
+
+        Raises:
+            SettingsError: an unknown grouping, or a metal's Fermi level lies outside the bands.
+        """
+        h, states = self.hamiltonian, self.states
+        groups = orbital_groups(h.basis, weights) if weights is not None else None
+        return BandStructure(
+            path=self.path,
+            energies=states.energies,
+            state=self.state,
+            fermi=_level(h, states),
+            first_band=states.first_band,
+            groups=groups.names if groups is not None else (),
+            weights=band_weights(states, groups) if groups is not None else None,
+            spin=spin_expectation(states) if spin else None,
+            title=h.structure.composition.reduced_formula,
+            method=self.method,
+        )
 
 
 def _different(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pymatgen.core import Structure
 
-from hamexplorer.errors import SettingsError
+from hamexplorer.errors import ResourceLimitError, SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
 from hamexplorer.properties.anisotropy import (
@@ -28,6 +28,7 @@ from hamexplorer.properties.anisotropy import (
 )
 from hamexplorer.properties.anisotropy.checks import checked
 from hamexplorer.properties.anisotropy.directions import unit_vectors
+from hamexplorer.properties.large_cells import check_not_large
 from hamexplorer.properties.moments import SiteMoments, site_moments
 
 __all__ = ["AnisotropyModel", "Setup", "Sweep", "refusal"]
@@ -268,7 +269,8 @@ def refusal(h: Hamiltonian, setup: Setup) -> str:
     """Why this Hamiltonian has no anisotropy to show; empty if it has."""
     try:
         checked(h, setup.mesh, setup.smearing, setup.exchange)
-    except SettingsError as error:
+        check_not_large(h, "The anisotropy")
+    except (SettingsError, ResourceLimitError) as error:
         return str(error)
     return ""
 

@@ -8,6 +8,7 @@ from hamexplorer.app.state import Subject
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.properties.comparison import Comparer, Comparison, Shift
+from hamexplorer.properties.large_cells import check_not_large
 from hamexplorer.structures import standard_path
 
 __all__ = ["ComparisonModel", "ComparisonRequest"]
@@ -51,6 +52,7 @@ class ComparisonModel:
         assert first.hamiltonian is not None
         assert second.hamiltonian is not None
         self.hamiltonians = first.hamiltonian, second.hamiltonian
+        check_not_large(first.hamiltonian, "A comparison")
         path = standard_path(first.structure, _SPACING)
         self._comparer = Comparer(*self.hamiltonians, path, (first.title, second.title))
 

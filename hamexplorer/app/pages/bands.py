@@ -15,15 +15,17 @@ from hamexplorer.app.band_model import BandModel, colour_choices, split_colour
 from hamexplorer.app.band_numbers import numbers_html
 from hamexplorer.app.browser import Downloads
 from hamexplorer.app.export import Exported, export_menu
-from hamexplorer.app.inspector import InspectedState, inspect_state, state_html
+from hamexplorer.app.inspector import InspectedState, inspect_state, state_among, state_html
 from hamexplorer.app.jobs import Latest, Post
+from hamexplorer.app.large_band_model import LargeBandModel, window_around
 from hamexplorer.app.state import COLOUR_NONE, AppState
 from hamexplorer.app.style import TABLE_CSS, Line
+from hamexplorer.app.taskbar import TaskBar
 from hamexplorer.errors import CalculationCancelled
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.plots import LiveBandPlot, LiveDosPlot
 from hamexplorer.progress import Monitor
-from hamexplorer.properties import BandStructure, DensityOfStates
+from hamexplorer.properties import BandStructure, DensityOfStates, is_large
 
 __all__ = ["BandsPage"]
 
@@ -42,7 +44,7 @@ class BandsPage:
 
     def __init__(self, state: AppState, post: Post, downloads: Downloads) -> None:
         self._state = state
-        self._model: BandModel | None = None
+        self._model: BandModel | LargeBandModel | None = None
         self._bands: LiveBandPlot | None = None
         self._dos: LiveDosPlot | None = None
         self._drawn: BandStructure | None = None
@@ -53,6 +55,8 @@ class BandsPage:
         self._dos_asked = False
         self._dos_monitor = Monitor()
         self._latest = Latest(post, self._failed)
+        self._settle = Latest(post, self._failed, quiet=_QUIET)
+        self.task = TaskBar(post, "bands")
         self._latest_dos = Latest(post, self._failed, quiet=_QUIET)
         self._latest_state = Latest(post, self._failed)
 
@@ -106,7 +110,9 @@ class BandsPage:
         )
         self.plots = pn.Row(sizing_mode="stretch_both", min_height=200)
         self.empty = Line(css="font-size: 18px; opacity: .75;", margin=40, visible=False)
-        self.main = pn.Column(self.toolbar, self.plots, self.empty.view, sizing_mode="stretch_both")
+        self.main = pn.Column(
+            self.toolbar, self.task.view, self.plots, self.empty.view, sizing_mode="stretch_both"
+        )
         self.numbers = pn.pane.HTML(
             "",
             stylesheets=[TABLE_CSS],
@@ -130,6 +136,9 @@ class BandsPage:
         state.param.watch(self._inspect, ["point"])
         state.param.watch(self._turned, ["page"])
         self._subject_changed()
+        document = pn.state.curdoc
+        if document is not None and document.session_context is not None:
+            document.on_session_destroyed(lambda _: self.task.stop())
 
     # --- widgets and state -----------------------------------------------------------------
 
@@ -186,6 +195,7 @@ class BandsPage:
     def _subject_changed(self, *_: param.parameterized.Event) -> None:
         h = self._state.hamiltonian
         self._model = self._drawn = self._densities = None
+        self.task.stop()
         if self._dos is not None:
             self._dos.clear()
         self._show_empty()
@@ -237,21 +247,70 @@ class BandsPage:
         spin_state, colour, window = state.spin_state, state.colour, state.energies
         model = self._model
 
-        def work() -> Drawn:
+        if isinstance(model, LargeBandModel):
+            self._redraw_large(model)
+            return
+
+        def work() -> Drawn | LargeBandModel:
             ready = model if model is not None else self._prepared(h)
+            if isinstance(ready, LargeBandModel):
+                return ready
             return ready, *ready.bands(spin_state, colour, window)
 
-        def done(drawn: Drawn) -> None:
+        def done(drawn: Drawn | LargeBandModel) -> None:
             if self._state.hamiltonian is not h:
+                return
+            if isinstance(drawn, LargeBandModel):
+                self._model = drawn
+                self._state.tell("info", drawn.description)
+                self._redraw_large(drawn)
                 return
             self._model = drawn[0]
             self._draw(drawn[1], drawn[2], colour)
 
         self._latest.request(work, done)
 
-    def _prepared(self, h: Hamiltonian) -> BandModel:
+    def _prepared(self, h: Hamiltonian) -> BandModel | LargeBandModel:
         ready = self._model
-        return ready if ready is not None and ready.hamiltonian is h else BandModel(h)
+        if ready is not None and ready.hamiltonian is h:
+            return ready
+        return LargeBandModel(h) if is_large(h) else BandModel(h)
+
+    # --- a cell too large for all bands ----------------------------------------------------
+
+    def _redraw_large(self, model: LargeBandModel) -> None:
+        """At once where only the colour changed; else once the dial rests."""
+        wanted = self._state.spin_state, self._state.colour
+        if self._drawn is not None and wanted == (self._drawn.state, self._colour):
+            self.task.stop()
+            return
+        if model.is_ready(wanted[0]):
+            self._run_large(model)
+        else:
+            self.task.stop()
+            self._settle.request(lambda: None, lambda _: self._run_large(model))
+
+    def _run_large(self, model: LargeBandModel) -> None:
+        if self._model is not model:
+            return
+        spin_state, colour, first = self._state.spin_state, self._state.colour, self._drawn is None
+
+        def done(drawn: tuple[BandStructure, BandStructure]) -> None:
+            if self._model is not model:
+                return
+            self._draw(drawn[0], drawn[1], colour)
+            if first:
+                self._state.energies = window_around(drawn[0])
+
+        self.task.run(
+            f"{model.n_bands} bands around the gap",
+            lambda monitor: model.bands(spin_state, colour, monitor),
+            done,
+            self._failed,
+            lambda: self._state.tell(
+                "info", "The bands were cancelled; turn the dial to compute them."
+            ),
+        )
 
     def _draw(self, on: BandStructure, off: BandStructure, colour: str) -> None:
         state = self._state
@@ -283,7 +342,7 @@ class BandsPage:
 
     def _request_dos(self) -> None:
         model, state = self._model, self._state
-        if model is None:
+        if model is None or isinstance(model, LargeBandModel):
             return
         if state.page != "bands":
             self._stale = True
@@ -348,6 +407,15 @@ class BandsPage:
         def done(found: InspectedState) -> None:
             self.inspector.object = state_html(found, label, fermi)
 
+        model = self._model
+        if isinstance(model, LargeBandModel):
+            known = model.states
+            shown = drawn.first_band <= band < drawn.first_band + drawn.energies.shape[1]
+            if known is None or known.state != spin_state or not shown:
+                return
+            states = known.states
+            self._latest_state.request(lambda: state_among(h, states, index, band), done)
+            return
         self._latest_state.request(lambda: inspect_state(h, k, band, spin_state), done)
 
     # --- export ----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hamexplorer.hamiltonian import Basis, Hamiltonian, SpinState
 from hamexplorer.progress import Monitor
 from hamexplorer.properties import BandSolver, BandStructure, FermiLevel, band_structure
 from hamexplorer.properties.field import with_field
+from hamexplorer.properties.large_cells import check_not_large
 from hamexplorer.properties.valley import (
     Valley,
     ValleyChern,
@@ -90,11 +91,13 @@ class ValleyModel:
     Raises:
         StructureError: the crystal is not a layer.
         SettingsError: its zone has no valleys, or it has no valence and conduction bands.
+        ResourceLimitError: it is too large.
     """
 
     def __init__(self, h: Hamiltonian) -> None:
         self.hamiltonian = h
         self.zone = planar_zone(h.structure)
+        check_not_large(h, "A map of the zone")
         if not self.zone.has_valleys:
             find_valleys(h)  # says why not
         self.edges = edge_bands(h)

@@ -1,0 +1,82 @@
+"""What the Bands page asks of a cell too large for all bands: those around the gap."""
+
+from __future__ import annotations
+
+import math
+
+from hamexplorer.app.band_model import split_colour
+from hamexplorer.hamiltonian import Hamiltonian, SpinState
+from hamexplorer.progress import Monitor
+from hamexplorer.properties import BandStructure
+from hamexplorer.properties.large_cells import PathStates, labelled_points
+
+__all__ = ["LargeBandModel", "window_around"]
+
+_BANDS = 40
+
+
+class LargeBandModel:
+    """Forty bands around the gap at the named k-points, computed once for every spin state.
+
+    Band numbers are counted at the shift alone: counting at both ends too, as the command line
+    does, would take three times as long. Safe to call from one thread.
+    """
+
+    def __init__(self, h: Hamiltonian) -> None:
+        self.hamiltonian = h
+        self.path = labelled_points(h.structure)
+        self.n_bands = min(_BANDS, 2 * h.basis.n_orbitals)
+        self.states: PathStates | None = None
+        self._off: PathStates | None = None
+        self._level: float | None = None
+
+    @property
+    def description(self) -> str:
+        """What is done for this cell, in a sentence."""
+        return (
+            f"{len(self.hamiltonian.structure)} atoms with {self.hamiltonian.basis.n_orbitals} "
+            f"orbitals are too many for all bands: {self.n_bands} around the gap are computed at "
+            "the named k-points, and no density of states."
+        )
+
+    def is_ready(self, state: SpinState) -> bool:
+        """Whether :meth:`bands` returns at once."""
+        return self.states is not None and self.states.state == state and self._off is not None
+
+    def bands(
+        self, state: SpinState, colour: str, monitor: Monitor
+    ) -> tuple[BandStructure, BandStructure]:
+        """Bands in ``state`` and without spin-orbit coupling, with what ``colour`` needs."""
+        bare = SpinState(0.0, exchange=state.exchange)
+        if self._off is None or self._off.state != bare:
+            self._off = self._computed(bare, _share(monitor, 0.0, 0.15))
+        if self.states is None or self.states.state != state:
+            self.states = self._computed(state, _share(monitor, 0.15, 0.85))
+        grouping, _, spin = split_colour(colour)
+        return self.states.bands(weights=grouping, spin=spin), self._off.bands()
+
+    def _computed(self, state: SpinState, monitor: Monitor) -> PathStates:
+        found = PathStates.computed(
+            self.hamiltonian,
+            self.path,
+            self.n_bands,
+            state,
+            check="none",
+            guess=self._level,
+            monitor=monitor,
+        )
+        self._level = found.bands().fermi.energy
+        return found
+
+
+def window_around(bands: BandStructure) -> tuple[float, float]:
+    """An energy window that holds all of ``bands``, eV from the Fermi level, in half volts."""
+    low, high = (2 * (e - bands.fermi.energy) for e in (bands.energies.min(), bands.energies.max()))
+    return math.floor(low) / 2, math.ceil(high) / 2
+
+
+def _share(monitor: Monitor, start: float, share: float) -> Monitor:
+    """Reports to a part of ``monitor``'s range, and stops with it."""
+    return Monitor(
+        lambda event: monitor.report(event.stage, start + share * event.fraction, event.message)
+    )
