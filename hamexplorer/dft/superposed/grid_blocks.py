@@ -1,8 +1,9 @@
 """⟨χ_i 0| V |χ_j R⟩ of local potentials, tile by tile of a real-space grid; Ha, bohr.
 
-V[i, j, R] = w Σ_r χ_i(r) V(r) χ_j(r − R), r over all of space and w the volume per point. The sum
-over r is one over the points of the home cell and the images of the atoms that reach them: the
-images (i, R₁) and (j, R₂) add to the pair (i, j, R₂ − R₁). Each unordered couple of orbitals on a
+V[i, j, R] = w Σ_r χ_i(r) V(r) χ_j(r − R), r over all of space and w the volume per point, and for
+a semilocal potential w Σ_r [v χχ' + F·∇(χχ')]. The sum over r is one over the points of the home
+cell and the images of the atoms that reach them: the images (i, R₁) and (j, R₂) add to the pair
+(i, j, R₂ − R₁). Each unordered couple of orbitals on a
 tile is computed once; what it adds to a pair is added, transposed, to the reverse at the end.
 
 The cost is linear in the number of atoms; memory is the blocks, a copy of one potential's, and a
@@ -26,7 +27,8 @@ from numpy.typing import NDArray
 
 from hamexplorer.dft.superposed.orbitals import Orbitals, TileOrbitals
 from hamexplorer.dft.superposed.potential import LocalPotentials
-from hamexplorer.dft.superposed.tiles import Tile, UniformGrid, uniform_grid
+from hamexplorer.dft.superposed.quadrature import Quadrature
+from hamexplorer.dft.superposed.tiles import Tile, uniform_grid
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Pairs
@@ -57,7 +59,7 @@ class GridSettings:
     """
 
     spacing: float = 0.25
-    orbital_cutoff: float = 1e-5
+    orbital_cutoff: float = 1e-6
     product_cutoff: float = 1e-7
     precision: str = "single"
     tile_points: int = 1000
@@ -113,16 +115,16 @@ def grid_blocks(
         raise SettingsError(f"There must be at least one worker, not {workers}.")
     device = torch.device(device)
     grid = uniform_grid(system, settings.spacing)
-    sweep = _Sweep(system, pairs, potentials, settings, grid, device)
-    tiles = grid.tiles(settings.tile_points)
+    quadrature = Quadrature(system, grid, settings.tile_points, device)
+    sweep = _Sweep(system, pairs, potentials, settings, quadrature)
     total = torch.zeros(potentials.count, pairs.n_elements, dtype=torch.float64, device=device)
     dropped = 0.0
-    for done, result in enumerate(_in_order(sweep.products, tiles, workers)):
+    for done, result in enumerate(_in_order(sweep.products, quadrature.patches, workers)):
         for panel in result:
             dropped += panel.dropped
             for flat, values in zip(total, panel.values, strict=True):
                 flat.scatter_add_(0, panel.target, values.to(torch.float64))
-        monitor.report("Potential on the grid", (done + 1) / len(tiles))
+        monitor.report("Potential on the grid", (done + 1) / len(quadrature.patches))
     blocks = total.cpu().numpy()
     for flat in blocks:
         flat += flat[pairs.transposition]
@@ -147,39 +149,47 @@ class _Sweep:
         pairs: Pairs,
         potentials: LocalPotentials,
         settings: GridSettings,
-        grid: UniformGrid,
-        device: torch.device,
+        quadrature: Quadrature,
     ) -> None:
         self._sizes = pairs.sizes
         self._potentials = potentials
         self._settings = settings
-        self._grid = grid
-        self._device = device
-        self._orbitals = Orbitals(system, settings.orbital_cutoff, settings.dtype, device)
+        self._quadrature = quadrature
+        self._orbitals = Orbitals(
+            system, settings.orbital_cutoff, settings.dtype, quadrature.device
+        )
         self._places = _Places(pairs)
 
-    def products(self, tile: Tile) -> list[_Panel]:
-        """Σ_r χ_p V χ_q over a tile's points, for p ≤ q in the orbitals' order; halves for both in
-        one panel, where (p, q) and (q, p) are there.
+    def products(self, patch: Tile | int) -> list[_Panel]:
+        """∫ of V χ_p χ_q over a patch, p ≤ q in the orbitals' order; half of it for both where
+        (p, q) and (q, p) are in one panel.
+
+        With a flux F: Σ_r (χ_p B_q + B_p χ_q), B = ½ v χ + F·∇χ.
         """
-        points = self._grid.points(tile, self._device)
-        orbitals = self._orbitals.on(points)
+        points, quadrature_weights = self._quadrature.points(patch)
+        fields = self._potentials(points)
+        flux = None if fields.flux is None else fields.flux * quadrature_weights
+        orbitals = self._orbitals.on(points, flux)
         if not len(orbitals.values):
             return []
-        weighted = (self._potentials(points) * self._grid.weight).to(self._settings.dtype)
-        index = _TileIndex(orbitals, self._places, self._sizes, self._device)
+        weights = (fields.value * quadrature_weights).to(self._settings.dtype)
+        chi = orbitals.values
+        bent = orbitals.slopes
+        for slope, w in zip(bent, weights, strict=False):  # no slopes without a flux
+            slope.addcmul_(chi, w, value=0.5)
+        index = _TileIndex(orbitals, self._places, self._sizes)
         panels = []
-        for start in range(0, len(orbitals.values), _PANEL):
+        for start in range(0, len(chi), _PANEL):
             end = index.partners(start, self._settings.product_cutoff)
             if end <= start:
                 break
-            rows = slice(start, min(start + _PANEL, end))
-            columns = slice(start, end)
-            values = []
-            for potential in weighted:
-                product = (orbitals.values[rows] * potential) @ orbitals.values[columns].T
+            rows, columns = slice(start, min(start + _PANEL, end)), slice(start, end)
+            if flux is None:
+                values = [(chi[rows] * w) @ chi[columns].T for w in weights]
+            else:
+                values = [(chi[rows] @ b[columns].T).addmm_(b[rows], chi[columns].T) for b in bent]
+            for product in values:
                 product[:, : rows.stop - rows.start] *= 0.5
-                values.append(product)
             panels.append(index.panel(rows, columns, values))
         return panels
 
@@ -192,8 +202,8 @@ class _TileIndex:
         orbitals: TileOrbitals,
         places: _Places,
         sizes: NDArray[np.int64],
-        device: torch.device,
     ) -> None:
+        device = orbitals.values.device
         self._bound = orbitals.bound
         starts = places.of(orbitals.atom, orbitals.cell)
         self._complete = bool((starts >= 0).all())

@@ -1,11 +1,7 @@
 """Local potentials at the points of a tile: superposed atoms, sums of radial functions; Ha, bohr.
 
-Sums over atoms of f(|r − R|), of their gradients and second derivatives are matrix products: with
-∇f = g **d**, ∂_a∂_b f = g δ_ab + q d_a d_b (d = r − R) the vectors leave the sum over atoms,
-
-    Σ_R q d_a d_b = x_a x_b Σ q − x_a Σ q X_b − x_b Σ q X_a + Σ q X_a X_b,
-
-with x and X the point and the atom seen from the tile's middle.
+Σ_R f(|r − R|) over atoms and its gradient Σ_R g d (d = r − R, g = f′/d) are matrix products: with
+x and X the point and the atom seen from the tile's middle, Σ g d = x Σ g − Σ g X.
 """
 
 from __future__ import annotations
@@ -19,37 +15,38 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hamexplorer.dft.atom_tables import FreeAtom
-from hamexplorer.dft.superposed.gradient_correction import pbe_potential
-from hamexplorer.dft.superposed.radial import RadialTable, cartesian_derivatives
+from hamexplorer.dft.superposed.radial import RadialTable, slope_over_radius
+from hamexplorer.dft.superposed.semilocal import pbe_derivatives
 from hamexplorer.dft.superposed.tiles import Images
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import SettingsError, UnsupportedElementError
 
-__all__ = ["LocalPotentials", "PointDensity", "RadialPotentials", "SuperposedPotential"]
+__all__ = ["LocalPotentials", "PointPotentials", "RadialPotentials", "SuperposedPotential"]
 
 _CPU = torch.device("cpu")
 
 
+@dataclass(frozen=True, eq=False)
+class PointPotentials:
+    """What potentials are at points: ⟨χ|V|χ'⟩ = ∫ [ value χχ' + flux · ∇(χχ') ].
+
+    ``value`` (count, n), Ha; ``flux`` (count, 3, n), Ha·bohr, or None where the potentials are
+    multiplications.
+    """
+
+    value: torch.Tensor
+    flux: torch.Tensor | None = None
+
+
 class LocalPotentials(Protocol):
-    """Several local potentials, known point by point."""
+    """Several potentials that are known point by point."""
 
     @property
     def count(self) -> int:
         """How many."""
 
-    def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        """Values (count, n), Ha, at ``points`` (n, 3), bohr; may be called by several threads."""
-
-
-@dataclass(frozen=True, eq=False)
-class PointDensity:
-    """Spin densities at points: ``value`` (n_spin, n), ``gradient`` (n_spin, 3, n), ``hessian``
-    (n_spin, 3, 3, n); bohr⁻³ and its derivatives.
-    """
-
-    value: torch.Tensor
-    gradient: torch.Tensor
-    hessian: torch.Tensor
+    def __call__(self, points: torch.Tensor) -> PointPotentials:
+        """The potentials at ``points`` (n, 3), bohr; several threads may ask at once."""
 
 
 class SuperposedPotential:
@@ -78,77 +75,56 @@ class SuperposedPotential:
                 f"There is no table of a free atom for {', '.join(missing)}; there are "
                 f"{', '.join(sorted(atoms))}."
             )
-        self._atoms = {symbol: atoms[symbol] for symbol in sorted(set(system.symbols))}
-        self._moments = None if moments is None else _checked_moments(system, atoms, moments)
-        self._images = Images(system, {s: a.reach for s, a in self._atoms.items()})
+        own = {symbol: atoms[symbol] for symbol in sorted(set(system.symbols))}
+        self._moments = None if moments is None else _checked_moments(system, own, moments)
+        self._images = Images(system, {s: a.reach for s, a in own.items()})
         self._tables = {}
-        for symbol, atom in self._atoms.items():
-            functions = [atom.potential[None], cartesian_derivatives(atom.density, atom.step)]
+        for symbol, atom in own.items():
+            functions = [atom.potential, atom.density, slope_over_radius(atom.density, atom.step)]
             if self._moments is not None:
-                functions.append(cartesian_derivatives(atom.magnetic, atom.step))
-            self._tables[symbol] = RadialTable(np.concatenate(functions), atom.step, device)
+                functions += [atom.magnetic, slope_over_radius(atom.magnetic, atom.step)]
+            self._tables[symbol] = RadialTable(np.stack(functions), atom.step, device)
 
     @property
     def count(self) -> int:
         """1, or 2 with moments."""
         return 1 if self._moments is None else 2
 
-    def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        """v at ``points`` (n, 3), (count, n)."""
-        neutral, density = self.at(points)
-        exchange_correlation = pbe_potential(
-            density.value.cpu().numpy(),
-            density.gradient.cpu().numpy(),
-            density.hessian.cpu().numpy(),
+    def __call__(self, points: torch.Tensor) -> PointPotentials:
+        """The potential at ``points`` (n, 3), v_xc with its flux."""
+        neutral, density, gradient = self.at(points)
+        value, flux = pbe_derivatives(density.cpu().numpy(), gradient.cpu().numpy())
+        device = points.device
+        return PointPotentials(
+            neutral + torch.as_tensor(value, device=device), torch.as_tensor(flux, device=device)
         )
-        return neutral + torch.as_tensor(exchange_correlation, device=points.device)
 
-    def at(self, points: torch.Tensor) -> tuple[torch.Tensor, PointDensity]:
-        """Σ V_na (n,) and the superposed density at ``points`` (n, 3)."""
+    def at(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Σ V_na (n,), ρ_s (n_spin, n) and ∇ρ_s (n_spin, 3, n) at ``points`` (n, 3)."""
         middle = points.mean(dim=0)
         x = (points - middle).T
-        n_fields = 1 if self._moments is None else 2
         neutral = x.new_zeros(x.shape[1])
-        value = x.new_zeros(n_fields, x.shape[1])
-        # Σ g {1, X_a} and Σ q {1, X_a, X_a X_b}
-        slopes, curvatures = x.new_zeros(n_fields, 4, x.shape[1]), x.new_zeros(
-            n_fields, 10, x.shape[1]
-        )
+        value = x.new_zeros(self.count, x.shape[1])
+        slopes = x.new_zeros(self.count, 4, x.shape[1])
         for symbol, near in zip(self._images.elements, self._images.near(points), strict=True):
-            if not len(near):
-                continue
             centres = torch.as_tensor(self._images.centres[near], device=x.device) - middle
-            distance = torch.linalg.vector_norm(x - centres[:, :, None], dim=1)
-            table = self._tables[symbol](distance)
+            table = self._tables[symbol](torch.linalg.vector_norm(x - centres[:, :, None], dim=1))
             neutral += table[0].sum(dim=0)
-            products = torch.cat(
-                [torch.ones_like(centres[:, :1]), centres, _products(centres.T).T], dim=1
-            ).T.contiguous()
-            for field in range(n_fields):
-                weights = products
+            weights = torch.cat([torch.ones_like(centres[:, :1]), centres], dim=1).T
+            for field in range(self.count):
                 if field == 1 and self._moments is not None:
-                    weights = products * torch.as_tensor(
-                        self._moments[self._images.atom[near]], device=x.device
-                    )
-                f, g, q = table[1 + 3 * field : 4 + 3 * field]
-                value[field] += weights[0] @ f
-                slopes[field].addmm_(weights[:4], g)
-                curvatures[field].addmm_(weights, q)
-        density = _assembled(x, value, slopes, curvatures)
-        if self._moments is None:
-            return neutral, density
-        return neutral, PointDensity(
-            *(
-                torch.stack([field[0] + field[1], field[0] - field[1]]) / 2
-                for field in (density.value, density.gradient, density.hessian)
-            )
-        )
+                    moments = self._moments[self._images.atom[near]]
+                    weights = weights * torch.as_tensor(moments, device=x.device)
+                value[field] += weights[0] @ table[1 + 2 * field]
+                slopes[field] += weights @ table[2 + 2 * field]
+        gradient = x * slopes[:, :1] - slopes[:, 1:]
+        return neutral, _by_spin(value), _by_spin(gradient)
 
 
 class RadialPotentials:
     """One potential per element E and function k: Σ_{I of E} f_k(|r − R_I|).
 
-    Order: elements sorted, then the functions in their order.
+    In the order of :attr:`labels`: elements sorted, then the functions in their order.
     """
 
     def __init__(
@@ -178,14 +154,21 @@ class RadialPotentials:
         """Element and function of each potential."""
         return [(s, k) for s, t in self._tables.items() for k in range(t.n_functions)]
 
-    def __call__(self, points: torch.Tensor) -> torch.Tensor:
-        """The potentials at ``points`` (n, 3), (count, n)."""
+    def __call__(self, points: torch.Tensor) -> PointPotentials:
+        """The potentials at ``points`` (n, 3)."""
         parts = []
         for symbol, near in zip(self._images.elements, self._images.near(points), strict=True):
             centres = torch.as_tensor(self._images.centres[near], device=points.device)
             distance = torch.linalg.vector_norm(points.T - centres[:, :, None], dim=1)
             parts.append(self._tables[symbol](distance).sum(dim=1))
-        return torch.cat(parts)
+        return PointPotentials(torch.cat(parts))
+
+
+def _by_spin(fields: torch.Tensor) -> torch.Tensor:
+    """ρ alone, or ρ and m to ½ (ρ + m) and ½ (ρ − m), along the first axis."""
+    if len(fields) == 1:
+        return fields
+    return torch.stack([fields[0] + fields[1], fields[0] - fields[1]]) / 2
 
 
 def _checked_moments(
@@ -204,26 +187,3 @@ def _checked_moments(
                 f"{atoms[symbol].charge:g} valence electrons."
             )
     return values
-
-
-_PRODUCTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-
-
-def _products(x: torch.Tensor) -> torch.Tensor:
-    """x_a x_b in the order of ``_PRODUCTS``, (6, n)."""
-    return torch.stack([x[a] * x[b] for a, b in _PRODUCTS])
-
-
-def _assembled(
-    x: torch.Tensor, value: torch.Tensor, slopes: torch.Tensor, curvatures: torch.Tensor
-) -> PointDensity:
-    """Gradient and Hessian from the sums over atoms (module's docstring)."""
-    gradient = x * slopes[:, :1] - slopes[:, 1:]
-    q, q1, q2 = curvatures[:, 0], curvatures[:, 1:4], curvatures[:, 4:]
-    hessian = x.new_empty(len(value), 3, 3, x.shape[1])
-    for k, (a, b) in enumerate(_PRODUCTS):
-        element = x[a] * x[b] * q - x[a] * q1[:, b] - x[b] * q1[:, a] + q2[:, k]
-        if a == b:
-            element = element + slopes[:, 0]
-        hessian[:, a, b] = hessian[:, b, a] = element
-    return PointDensity(value, gradient, hessian)

@@ -9,13 +9,13 @@ from scipy.interpolate import CubicSpline, make_interp_spline
 
 from hamexplorer.errors import SettingsError
 
-__all__ = ["RadialTable", "cartesian_derivatives"]
+__all__ = ["RadialTable", "slope_over_radius"]
 
 
 class RadialTable:
     """Functions f_k(r) that are even in r and 0 from the last radius on.
 
-    Cubic splines with zero slope at both ends, error f⁗ step⁴/384 between the radii.
+    Cubic splines with zero slope at both ends; their error is f⁗ step⁴/384.
     """
 
     def __init__(self, values: NDArray[np.float64], step: float, device: torch.device) -> None:
@@ -63,21 +63,14 @@ class RadialTable:
         return result.reshape(self.n_functions, *distance.shape)
 
 
-def cartesian_derivatives(values: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """f, g = f′/r and q = g′/r of an even function f(r), (3, n).
+def slope_over_radius(values: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """The g = f′/r of an even function f(r) at r = 0, step …, so that ∇f = g **r**.
 
-    Then ∇f = g **r** and ∂_a∂_b f = g δ_ab + q r_a r_b. From a quintic spline of f continued
-    evenly through 0.
+    From a quintic spline of f continued evenly through 0, where g = f″.
     """
     n = len(values)
-    radii = step * np.arange(n)
     mirrored = np.concatenate([values[:0:-1], values])
     spline = make_interp_spline(step * np.arange(1 - n, n), mirrored, k=5)
-    first, second = spline.derivative(1)(radii), spline.derivative(2)(radii)
-    slope, curvature = np.empty(n), np.empty(n)
-    slope[0] = second[0]
-    slope[1:] = first[1:] / radii[1:]
-    curvature[1:] = (second[1:] - slope[1:]) / radii[1:] ** 2
-    # even in r: q(0) from the next two radii
-    curvature[0] = (4 * curvature[1] - curvature[2]) / 3
-    return np.stack([values, slope, curvature])
+    radii = step * np.arange(1, n)
+    slope = np.concatenate([[spline.derivative(2)(0.0)], spline.derivative(1)(radii) / radii])
+    return np.asarray(slope, dtype=np.float64)
