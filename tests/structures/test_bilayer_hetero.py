@@ -161,7 +161,7 @@ def test_known_cells_of_graphene_on_mos2_and_boron_nitride() -> None:
 
 @pytest.mark.parametrize(
     ("lower", "upper", "size"),
-    [(MOS2, WSE2, 250), (GRAPHENE, MOS2, 170), (PHOSPHORENE, MOS2, 250)],
+    [(MOS2, WSE2, 250), (GRAPHENE, MOS2, 200), (PHOSPHORENE, MOS2, 250)],
     ids=["WSe2", "C", "P"],
 )
 def test_nothing_smaller_is_overlooked(lower: Structure, upper: Structure, size: int) -> None:
