@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import panel as pn
@@ -41,11 +42,17 @@ class Dial(pmui.FloatSlider):
 
 
 class Rail:
-    """Widgets of the rail, bound to the state; ``sections`` go into the page's sidebar."""
+    """Widgets of the rail, bound to the state; ``sections`` go into the page's sidebar.
 
-    def __init__(self, state: AppState, opener: Opener) -> None:
+    ``build`` opens the dialog in which bilayers are built; without it there is no button.
+    """
+
+    def __init__(
+        self, state: AppState, opener: Opener, build: Callable[[], None] | None = None
+    ) -> None:
         self._state = state
         self._opener = opener
+        self._build = build
         self._following = True
         self.facts = FileFacts(state, opener)
         self.sections = [self._structure(), self._dial(), self._calculation()]
@@ -79,10 +86,14 @@ class Rail:
         )
         open_text = pmui.Button(label="Open text", variant="outlined", size="small", **_WIDE)
         open_text.on_click(self._pasted)
+        build = pmui.Button(label="Build a bilayer", variant="outlined", size="small", **_WIDE)
+        build.visible = self._build is not None
+        build.on_click(lambda _: self._build and self._build())
         return pn.Column(
             _title("Crystal"),
             self.gallery,
             self.drop,
+            build,
             _folded("Paste text", self.paste, open_text),
             self.facts.view,
             sizing_mode="stretch_width",

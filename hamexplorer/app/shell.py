@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 
 from hamexplorer.app.band_model import colour_choices
 from hamexplorer.app.browser import Downloads
+from hamexplorer.app.building import BuildDialog
 from hamexplorer.app.comparison.second import SecondOpener
 from hamexplorer.app.crystal import CrystalPane
 from hamexplorer.app.jobs import page_poster
@@ -119,7 +120,8 @@ class Shell:
         self.valleys = ValleysPage(self.state, post, self.downloads)
         self.anisotropy = AnisotropyPage(self.state, post, self.downloads)
         self.comparison = ComparisonPage(self.state, post, self.downloads, self.second)
-        self.rail = Rail(self.state, self.opener)
+        self.builder = BuildDialog(self.state, self.opener, self.downloads, post)
+        self.rail = Rail(self.state, self.opener, self.builder.show)
         self.notices = Notices(self.state)
         self.jobs = JobBar(self.state, self.opener)
         self.strip = ProvenanceStrip(self.state)
@@ -130,7 +132,14 @@ class Shell:
             self.jobs.view,
             self.grid,
             self.strip.view,
-            pn.Column(self.downloads, self.strip.dialog, width=0, height=0, margin=0),
+            pn.Column(
+                self.downloads,
+                self.strip.dialog,
+                self.builder.dialog,
+                width=0,
+                height=0,
+                margin=0,
+            ),
             sizing_mode="stretch_both",
             margin=0,
         )
