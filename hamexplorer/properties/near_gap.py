@@ -112,7 +112,7 @@ def near_gap_states(
     if sum(part.size for part in parts) <= FULL_SIZE:
         return _all_bands(h, k, (first, last), state)
     real = all(parts[0].is_real(point) for point in k)
-    need = point_memory(parts, real=real)
+    need = point_memory(parts, n_bands, real=real)
     check_memory(
         need,
         f"{n_bands} bands of {h.basis.n_orbitals} orbitals",

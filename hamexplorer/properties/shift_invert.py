@@ -19,6 +19,7 @@ from hamexplorer.properties.hermitian_factor import (
     factorise,
     hermitian_product,
 )
+from hamexplorer.properties.memory import check_memory
 from hamexplorer.properties.parallel import single_threaded_blas
 from hamexplorer.properties.pencil import Pencil
 from hamexplorer.properties.sparse_factor import SparseFactor, factorise_sparse
@@ -30,8 +31,6 @@ _SPARSE_DENSITY = 0.02
 _SPARSE_SIZE = 2000
 _SINGULAR_PIVOT = 1e-9
 """As in :mod:`hamexplorer.properties.solver`."""
-_BASIS = 700
-"""Lanczos vectors that memory is reckoned for."""
 
 _Array = NDArray[Any]
 
@@ -55,18 +54,18 @@ def is_sparse(parts: tuple[Pencil, ...]) -> bool:
     return parts[0].size >= _SPARSE_SIZE and parts[0].density < _SPARSE_DENSITY
 
 
-def point_memory(parts: tuple[Pencil, ...], *, real: bool = False) -> float:
+def point_memory(parts: tuple[Pencil, ...], n_bands: int, *, real: bool = False) -> float:
     """Bytes at the peak for one k-point, beside the Hamiltonian's blocks.
 
-        b (Σ N² + n² + 2 M ΣN) + 0.3 GB
+        b (Σ N² + n² + 3 M ΣN) + 0.3 GB,  M = 8 n_bands + 100
 
     with b = 16 (real: 8) bytes, N the order of H(k) (2n for spinors), n spatial orbitals (for the
-    overlap) and M = 700 Lanczos vectors. Where H(k) is stored sparse the fill is not known before:
-    40 times the stored elements are reckoned.
+    overlap) and M Lanczos vectors. Where H(k) is stored sparse the fill is not known before: 40
+    times the stored elements are reckoned.
     """
     item = 8 if real else 16
     total = sum(part.size for part in parts)
-    vectors = 2 * min(_BASIS, total) * total
+    vectors = 3 * min(8 * n_bands + 100, total) * total
     n, density = parts[0].n_orbitals, parts[0].density
     if is_sparse(parts):
         stored = density * sum(part.size**2 for part in parts) + density * n * n
@@ -152,6 +151,7 @@ class ShiftedPoint:
             if self.is_sparse:
                 factor = factorise_sparse(part.sparse(self.k, sigma)[0])
             if factor is None:
+                self._check_dense(part.size)
                 factor = factorise(self._assembled(index, sigma), told)
             self._factors.append(factor)
         return sum(factor.n_negative for factor in self._factors)
@@ -175,6 +175,15 @@ class ShiftedPoint:
         rest = torch.cat(pieces) - sc * e
         return torch.linalg.vector_norm(rest, dim=0).numpy()
 
+    def _check_dense(self, size: int) -> None:
+        """What was to stay sparse may need a dense matrix after all; otherwise it was reckoned."""
+        if self.is_sparse:
+            check_memory(
+                2 * 16.0 * size**2,
+                f"A dense factor of order {size}, as pivots off the diagonal need it,",
+                "A smaller cell fits.",
+            )
+
     def _assembled(self, index: int, sigma: float) -> torch.Tensor:
         part = self.parts[index]
         matrix = self._workspace.matrix(index, part.size, self.dtype)
@@ -194,6 +203,7 @@ class ShiftedPoint:
             if bad == 0:
                 return
         n = self.parts[0].n_orbitals
+        self._check_dense(n)
         lower = self._workspace.matrix(0, n, self.dtype)
         dense = torch.from_numpy(self._overlap.toarray()) if self.is_sparse else self._overlap
         lower.copy_(dense)
