@@ -6,33 +6,34 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pymatgen.core import Structure
 
+from hamexplorer.app.choosing import (
+    AUTOSTART_SECONDS,
+    Engines,
+    ask,
+    recorded_accuracy,
+    refusal,
+    told_beside,
+)
 from hamexplorer.app.jobs import JobRunner, Post
 from hamexplorer.app.state import AppState, Job, Subject
 from hamexplorer.app.uploads import Files, Uploaded, named, read_files
 from hamexplorer.assets_path import asset
 from hamexplorer.dft.settings import DftSettings
-from hamexplorer.errors import CalculationCancelled, HamexplorerError
+from hamexplorer.dft.superposed.settings import SuperposedSettings
+from hamexplorer.errors import CalculationCancelled, HamexplorerError, ResourceLimitError
 from hamexplorer.formats import ReadOptions
 from hamexplorer.formats.electrons import recount
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian
 from hamexplorer.progress import Monitor, ProgressEvent
-from hamexplorer.sources import (
-    Capability,
-    Cost,
-    DftSource,
-    FileSource,
-    HamiltonianCache,
-    Source,
-)
+from hamexplorer.sources import Capability, Cost, FileSource, HamiltonianCache, Source
 from hamexplorer.structures import entry, load_gallery, load_structure
 
-__all__ = ["AUTOSTART_SECONDS", "STORED_DIGITS", "Opener"]
+__all__ = ["STORED_DIGITS", "Opener"]
 
-AUTOSTART_SECONDS = 90.0
-"""Calculations estimated to take longer wait for the user's word."""
 STORED_DIGITS = 16
 """Digits of a cache key that an address carries."""
 
@@ -42,18 +43,14 @@ _ENGINE = threading.Semaphore(1)
 
 
 @dataclass(frozen=True)
-class _Given:
-    """A crystal that was read: what it will cost, or (``subject.hamiltonian``) that it is there."""
-
-    subject: Subject
-    cost: Cost | None = None
-
-
-@dataclass(frozen=True)
 class _Queued:
-    """A source whose calculations wait for each other, over all visitors."""
+    """A source whose calculations wait for each other, over all visitors.
+
+    ``plain``: it has the default settings.
+    """
 
     inner: Source
+    plain: bool
     name: str = field(default="queued", init=False)
 
     @property
@@ -82,11 +79,31 @@ class _Queued:
             _ENGINE.release()
 
 
-class Opener:
-    """Opens crystals for one visitor. If it fails or is cancelled, what was there before stays.
+class _Sources(NamedTuple):
+    dft: _Queued
+    superposed: _Queued
 
-    ``source`` makes the source of Hamiltonians from the settings; tests give a cheap one.
+
+@dataclass(frozen=True)
+class _Given:
+    """A crystal that was read: who computes it at what cost, or (``subject.hamiltonian``) that
+    this is done.
     """
+
+    subject: Subject
+    source: _Queued | None = None
+    cost: Cost | None = None
+
+    @property
+    def description(self) -> str:
+        """What is to be computed."""
+        assert self.cost is not None
+        approximate = self.subject.approximation is not None
+        return f"{'superposed atoms, ' if approximate else ''}{self.cost.description}"
+
+
+class Opener:
+    """Opens crystals for one visitor. If it fails or is cancelled, what was there before stays."""
 
     def __init__(
         self,
@@ -94,11 +111,11 @@ class Opener:
         post: Post,
         *,
         cache: HamiltonianCache | None = None,
-        source: Callable[[DftSettings], Source] = DftSource,
+        engines: Engines | None = None,
     ) -> None:
         self._state = state
         self._cache = cache or HamiltonianCache()
-        self._make_source = source
+        self._engines = engines or Engines()
         self._post = post
         self._jobs = JobRunner(post)
         self._before: Subject | None = None
@@ -107,12 +124,7 @@ class Opener:
 
     def gallery(self, name: str) -> None:
         """A shipped example."""
-
-        def read(_: Monitor) -> Subject:
-            item = entry(name)
-            return Subject(load_gallery(item.name), title=item.title, gallery=item.name)
-
-        self._open(read, f"Opening {name}")
+        self._open(lambda _: _example(name), f"Opening {name}")
 
     def upload(self, files: Files, options: ReadOptions | None = None) -> None:
         """Dropped files: a structure or a Hamiltonian in any known format.
@@ -133,9 +145,24 @@ class Opener:
 
         self._open(read, "Reading the pasted text")
 
-    def stored(self, key: str) -> None:
-        """What the cache holds under the key that begins with ``key``."""
-        self._open(lambda _: self.read_stored(key), "Opening the linked crystal")
+    def stored(self, key: str, gallery: str = "") -> None:
+        """What the cache holds under the key that begins with ``key``, of the example ``gallery``;
+        where it holds nothing, that example is computed.
+        """
+
+        def read(_: Monitor) -> Subject:
+            example = _example(gallery) if gallery else None
+            try:
+                found = self.read_stored(key)
+            except HamexplorerError:
+                if example is None:
+                    raise
+                return example
+            if example is None or example.structure != found.structure:
+                return found
+            return replace(found, title=example.title, gallery=example.gallery)
+
+        self._open(read, "Opening the linked crystal")
 
     def given(self, crystal: Structure | Hamiltonian, title: str = "") -> None:
         """An object from Python or the command line."""
@@ -194,13 +221,16 @@ class Opener:
 
     # --- computing -------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Compute the crystal on the page with the settings on the page."""
+    def start(self, asked: str | None = None) -> None:
+        """Compute the crystal on the page with the settings on the page, by the source that is
+        ``asked`` for; None: the state's.
+        """
         subject = self._state.subject
         if subject is None:
             return
         self._before = subject
-        self._open(lambda _: replace(subject, hamiltonian=None, stored=""), "Preparing", force=True)
+        bare = replace(subject, hamiltonian=None, stored="", approximation=None)
+        self._open(lambda _: bare, "Preparing", force=True, asked=asked)
 
     def cancel(self) -> None:
         """Stop what is running, or decline what waits."""
@@ -209,27 +239,38 @@ class Opener:
         else:
             self._state.job = None
 
-    def _open(self, read: Callable[[Monitor], Subject], what: str, *, force: bool = False) -> None:
+    def _open(
+        self,
+        read: Callable[[Monitor], Subject],
+        what: str,
+        *,
+        force: bool = False,
+        asked: str | None = None,
+    ) -> None:
         state = self._state
-        source = _Queued(self._make_source(state.settings))
+        asked = asked or state.source
+        sources = _Sources(
+            _Queued(self._engines.dft(state.settings), state.settings == DftSettings()),
+            _Queued(
+                self._engines.superposed(state.superposed),
+                state.superposed == SuperposedSettings(),
+            ),
+        )
 
         def work(monitor: Monitor) -> _Given:
             subject = read(monitor)
             if subject.hamiltonian is None:
-                subject = self._at_hand(subject, source, monitor)
-            if subject.hamiltonian is not None:
-                return _Given(subject)
-            source.check(subject.structure)
-            return _Given(subject, source.estimate(subject.structure))
+                return self._chosen(subject, asked, sources, monitor)
+            return _Given(_with_approximation(subject, subject.hamiltonian, sources.dft))
 
         def done(given: _Given) -> None:
             if given.cost is None:
                 self._finish(given.subject)
             elif force or given.cost.seconds <= AUTOSTART_SECONDS:
-                self._compute(given.subject, source, given.cost)
+                self._compute(given)
             else:
                 state.show(given.subject)
-                state.job = Job(given.cost.description, waiting=True)
+                state.job = Job(given.description, waiting=True)
 
         def begin() -> None:
             if not self._jobs.running:
@@ -242,11 +283,40 @@ class Opener:
         # and the bar of a job that fails quickly would come after its end, and stay.
         self._post(begin)
 
-    def _compute(self, subject: Subject, source: Source, cost: Cost) -> None:
-        state = self._state
+    def _chosen(self, subject: Subject, asked: str, sources: _Sources, monitor: Monitor) -> _Given:
+        """Who computes: the one that is asked for; if ``auto``, DFT where it is quick, else
+        superposed atoms. What is at hand is taken.
+
+        Raises:
+            HamexplorerError: why it cannot be computed.
+        """
+        if asked != "superposed":
+            ready = self._at_hand(_shipped(subject, sources.dft, monitor), sources.dft, monitor)
+            if ready.hamiltonian is not None:
+                return _Given(ready)
+        dft = ask(sources.dft, subject.structure)
+        if asked == "dft" and dft.refusal is not None:
+            raise _with_advice(dft.refusal)
+        if asked == "dft" or (asked == "auto" and dft.is_quick):
+            return _Given(subject, sources.dft, dft.cost)
+        ready = self._at_hand(subject, sources.superposed, monitor)
+        if ready.hamiltonian is not None:
+            return _Given(_with_approximation(ready, ready.hamiltonian, sources.dft))
+        superposed = ask(sources.superposed, subject.structure)
+        if superposed.refusal is not None:
+            if asked == "auto" and dft.cost is not None:
+                return _Given(subject, sources.dft, dft.cost)
+            raise refusal(dft, superposed.refusal)
+        accuracy = sources.superposed.capability().accuracy
+        beside = told_beside(subject.structure, dft, accuracy)
+        return _Given(replace(subject, approximation=beside), sources.superposed, superposed.cost)
+
+    def _compute(self, given: _Given) -> None:
+        state, subject, source = self._state, given.subject, given.source
+        assert source is not None
         if state.subject is None or state.subject.structure != subject.structure:
             state.show(subject)
-        state.job = Job(cost.description)
+        state.job = Job(given.description)
 
         def work(monitor: Monitor) -> Subject:
             h = self._cache.get_or_compute(subject.structure, source, monitor)
@@ -278,16 +348,10 @@ class Opener:
 
     # --- Hamiltonians that need no calculation ---------------------------------------------
 
-    def _at_hand(self, subject: Subject, source: Source, monitor: Monitor) -> Subject:
-        """The subject with its Hamiltonian if that is shipped or cached, else unchanged."""
-        shipped = _SHIPPED.get(subject.gallery)
-        if shipped is not None and self._state.settings == DftSettings():
-            try:
-                h = FileSource(asset(shipped)).compute(subject.structure, monitor)
-            except (FileNotFoundError, HamexplorerError):
-                pass
-            else:
-                return replace(subject, hamiltonian=h)
+    def _at_hand(self, subject: Subject, source: _Queued, monitor: Monitor) -> Subject:
+        """The subject with its Hamiltonian if the cache holds it, else unchanged."""
+        if subject.hamiltonian is not None:
+            return subject
         key = source.settings_key(subject.structure)
         if key is None:
             return subject
@@ -305,11 +369,48 @@ class Opener:
         if not self._cache.path(key).is_file():
             return subject
         # A gallery name alone in a link would lead to the default settings.
-        gallery = subject.gallery if self._state.settings == DftSettings() else ""
-        return replace(subject, stored=key[:STORED_DIGITS], gallery=gallery)
+        plain = isinstance(source, _Queued) and source.plain
+        return replace(
+            subject, stored=key[:STORED_DIGITS], gallery=subject.gallery if plain else ""
+        )
 
     def _kept(self, h: Hamiltonian, title: str, digest: str, monitor: Monitor) -> Subject:
         """A Hamiltonian from a visitor, after the cache has taken it."""
         source = Uploaded(h, digest)
         h = self._cache.get_or_compute(h.structure, source, monitor)
         return self._linked(Subject(h.structure, h, title=title), source)
+
+
+def _example(name: str) -> Subject:
+    item = entry(name)
+    return Subject(load_gallery(item.name), title=item.title, gallery=item.name)
+
+
+def _shipped(subject: Subject, source: _Queued, monitor: Monitor) -> Subject:
+    """With the Hamiltonian that is shipped for an example and the default settings."""
+    path = _SHIPPED.get(subject.gallery)
+    if path is None or not source.plain:
+        return subject
+    try:
+        h = FileSource(asset(path)).compute(subject.structure, monitor)
+    except (FileNotFoundError, HamexplorerError):
+        return subject
+    return replace(subject, hamiltonian=h)
+
+
+def _with_approximation(subject: Subject, h: Hamiltonian, dft: Source) -> Subject:
+    """What is told beside ``h`` if superposed atoms answered."""
+    accuracy = recorded_accuracy(h)
+    if accuracy is None:
+        return subject
+    structure = subject.structure
+    return replace(subject, approximation=told_beside(structure, ask(dft, structure), accuracy))
+
+
+def _with_advice(error: HamexplorerError) -> HamexplorerError:
+    if not isinstance(error, ResourceLimitError):
+        return error
+    return ResourceLimitError(
+        f"{error} Superposed atoms, an approximation, take larger cells: choose “automatic” under "
+        "“Calculation”."
+    )

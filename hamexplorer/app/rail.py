@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import panel as pn
@@ -18,6 +19,7 @@ from hamexplorer.app.style import Line
 from hamexplorer.app.uploads import MAX_UPLOAD_BYTES, Files
 from hamexplorer.dft.basis_sets import BASIS_SETS
 from hamexplorer.dft.settings import DftSettings
+from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.errors import HamexplorerError, SettingsError
 from hamexplorer.structures import entries
 
@@ -28,6 +30,11 @@ _HINT = (
     "CIF, POSCAR, XYZ … or a Hamiltonian: OpenMX, HamGNN, DeepH, Wannier90, Siesta, ABACUS, our .h5"
 )
 _SPINS = {"automatic": "auto", "off": "none", "collinear": "collinear"}
+_SOURCES = {
+    "automatic": "auto",
+    "DFT, self-consistent": "dft",
+    "superposed atoms (approximate, any size)": "superposed",
+}
 
 
 class Dial(pmui.FloatSlider):
@@ -181,12 +188,22 @@ class Rail:
 
     def _calculation(self) -> pmui.Accordion:
         settings = self._state.settings
+        self.source = pmui.Select(
+            label="Source", options=_SOURCES, value=self._state.source, size="small", **_WIDE
+        )
+        self.source.link(self._state, value="source", bidirectional=True)
         self.basis = pmui.Select(
             label="Basis", options=list(BASIS_SETS), value=settings.basis, size="small", **_WIDE
         )
         self.kmesh = pmui.TextInput(label="k mesh", placeholder="automatic", size="small", **_WIDE)
         self.cutoff = pmui.TextInput(
             label="Grid cutoff (Ha)", placeholder="automatic", size="small", **_WIDE
+        )
+        self.spacing = pmui.TextInput(
+            label="Grid spacing (Å)",
+            placeholder=f"{SuperposedSettings().spacing:g}",
+            size="small",
+            **_WIDE,
         )
         self.spin = pmui.Select(
             label="Magnetism", options=_SPINS, value=settings.spin, size="small", **_WIDE
@@ -195,7 +212,28 @@ class Rail:
             label="Compute with these", variant="contained", size="small", **_WIDE
         )
         self.compute.on_click(self._recompute)
-        return _folded("Calculation", self.basis, self.kmesh, self.cutoff, self.spin, self.compute)
+        self._state.param.watch(self._show_settings, "source")
+        self._show_settings()
+        return _folded(
+            "Calculation",
+            self.source,
+            self.basis,
+            self.spin,
+            self.kmesh,
+            self.cutoff,
+            self.spacing,
+            self.compute,
+        )
+
+    def _show_settings(self, *_: param.parameterized.Event) -> None:
+        """Those of the source; where either may answer, with its name."""
+        source = self._state.source
+        of_dft, of_atoms = (" (DFT)", " (superposed)") if source == "auto" else ("", "")
+        self.kmesh.label = f"k mesh{of_dft}"
+        self.cutoff.label = f"Grid cutoff, Ha{of_dft}"
+        self.spacing.label = f"Grid spacing, Å{of_atoms}"
+        self.kmesh.visible = self.cutoff.visible = source != "superposed"
+        self.spacing.visible = source != "dft"
 
     def _show_chosen(self) -> None:
         """What ``automatic`` came to, where the engine says so."""
@@ -207,16 +245,31 @@ class Rail:
 
     def _recompute(self, _: Any) -> None:
         try:
-            self._state.settings = DftSettings(
-                basis=self.basis.value,
-                kmesh=_mesh(self.kmesh.value),
-                cutoff=number(self.cutoff.value, "The grid cutoff"),
-                spin=self.spin.value,
-            )
+            self._state.param.update(**self._settings())
         except HamexplorerError as error:
             self._state.tell("error", str(error))
             return
         self._opener.start()
+
+    def _settings(self) -> dict[str, Any]:
+        """What the fields say, of those that are shown.
+
+        Raises:
+            SettingsError: one of them is no number, or outside its range.
+        """
+        common = {"basis": self.basis.value, "spin": self.spin.value}
+        chosen: dict[str, Any] = {}
+        if self.kmesh.visible:
+            chosen["settings"] = DftSettings(
+                kmesh=_mesh(self.kmesh.value),
+                cutoff=number(self.cutoff.value, "The grid cutoff"),
+                **common,
+            )
+        if self.spacing.visible:
+            spacing = number(self.spacing.value, "The grid spacing")
+            plain = SuperposedSettings(**common)
+            chosen["superposed"] = plain if spacing is None else replace(plain, spacing=spacing)
+        return chosen
 
 
 def _mesh(text: str | None) -> tuple[int, int, int] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -15,12 +14,13 @@ import panel.models.tabulator
 from pymatgen.core import Structure
 
 from hamexplorer.app.address import follow_address, read_address
+from hamexplorer.app.choosing import Engines
 from hamexplorer.app.shell import Shell
 from hamexplorer.app.viewer import warm_up
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Hamiltonian
-from hamexplorer.sources import DftSource, HamiltonianCache, Source
+from hamexplorer.sources import HamiltonianCache
 
 __all__ = ["MAX_MESSAGE_BYTES", "make_page", "prepare", "serve"]
 
@@ -34,20 +34,20 @@ def make_page(
     *,
     settings: DftSettings | None = None,
     cache: HamiltonianCache | None = None,
-    source: Callable[[DftSettings], Source] = DftSource,
+    engines: Engines | None = None,
 ) -> Any:
     """The page of one visitor, in the view that the address asks for."""
     values, wanted, notes = read_address()
     selections = {name: values.pop(name) for name in _OF_A_CRYSTAL if name in values}
-    shell = Shell(settings=settings, cache=cache, source=source, selections=selections, **values)
+    shell = Shell(settings=settings, cache=cache, engines=engines, selections=selections, **values)
     for note in notes:
         shell.state.tell("warning", note)
 
     def begin() -> None:
-        if "gallery" in wanted:
+        if "stored" in wanted:
+            shell.opener.stored(wanted["stored"], wanted.get("gallery", ""))
+        elif "gallery" in wanted:
             shell.opener.gallery(wanted["gallery"])
-        elif "stored" in wanted:
-            shell.opener.stored(wanted["stored"])
         else:
             shell.open(crystal)
         if "second" in wanted:

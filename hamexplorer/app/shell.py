@@ -12,9 +12,11 @@ from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 from pymatgen.core import Structure
 
+from hamexplorer.app.approximate import ApproximationLine
 from hamexplorer.app.band_model import colour_choices
 from hamexplorer.app.browser import Downloads
 from hamexplorer.app.building import BuildDialog
+from hamexplorer.app.choosing import Engines
 from hamexplorer.app.comparison.second import SecondOpener
 from hamexplorer.app.crystal import CrystalPane
 from hamexplorer.app.jobs import page_poster
@@ -34,7 +36,7 @@ from hamexplorer.app.valleys.model import field_choices
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.errors import HamiltonianError
 from hamexplorer.hamiltonian import Hamiltonian
-from hamexplorer.sources import DftSource, HamiltonianCache, Source
+from hamexplorer.sources import HamiltonianCache
 
 __all__ = ["START", "Shell"]
 
@@ -90,7 +92,7 @@ class Shell:
     Args:
         settings: to begin with.
         cache: of Hamiltonians; default: the user's.
-        source: what computes them, made from settings.
+        engines: what computes them; tests give cheap ones.
         selections: parameters of the state that mean something only once the first Hamiltonian
             is there (atoms, pair, point, camera, colour, component).
         values: other parameters of the state.
@@ -101,7 +103,7 @@ class Shell:
         *,
         settings: DftSettings | None = None,
         cache: HamiltonianCache | None = None,
-        source: Callable[[DftSettings], Source] = DftSource,
+        engines: Engines | None = None,
         selections: dict[str, Any] | None = None,
         **values: Any,
     ) -> None:
@@ -110,7 +112,7 @@ class Shell:
         # Ahead of all panes, so that they draw the first Hamiltonian with its selections.
         self._arrival = self.state.param.watch(self._arrived, "subject")
         self.post = post = page_poster()
-        self.opener = Opener(self.state, post, cache=cache, source=source)
+        self.opener = Opener(self.state, post, cache=cache, engines=engines)
         self.second = SecondOpener(self.state, self.opener, post)
         self.downloads = Downloads(width=0, height=0, margin=0)
         self.crystal = CrystalPane(self.state, post)
@@ -124,12 +126,14 @@ class Shell:
         self.rail = Rail(self.state, self.opener, self.builder.show)
         self.notices = Notices(self.state)
         self.jobs = JobBar(self.state, self.opener)
+        self.approximate = ApproximationLine(self.state, self.opener)
         self.strip = ProvenanceStrip(self.state)
         self.tabs = self._tabs(margin=(0, 24), sx=_TABS)
         self.grid = self._grid()
         self.body = pn.Column(
             self.notices.view,
             self.jobs.view,
+            self.approximate.view,
             self.grid,
             self.strip.view,
             pn.Column(

@@ -9,6 +9,7 @@ import param
 from pymatgen.core import Structure
 
 from hamexplorer.dft.settings import DftSettings
+from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
 from hamexplorer.plots.anisotropy_data import UNITS
 from hamexplorer.progress import ProgressEvent
@@ -23,7 +24,9 @@ __all__ = [
     "MAX_NOTICES",
     "PAGES",
     "SHIFT_CHOICES",
+    "SOURCES",
     "AppState",
+    "Approximation",
     "Job",
     "Notice",
     "Pair",
@@ -41,9 +44,26 @@ MAE_VIEWS = ("angles", "origin", "convergence")
 MAE_METHODS = ("second variation", "exact")
 SHIFT_CHOICES = ("auto", *SHIFTS)
 """How the constant between two Hamiltonians is chosen."""
+SOURCES = ("auto", "dft", "superposed")
+"""Who computes the Hamiltonian of a structure; ``auto``: DFT where it is quick."""
 
 Pair = tuple[int, int, tuple[int, int, int]]
 """Sites i (in cell 0) and j (in cell R), and R."""
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """What is told beside what superposed atoms answer.
+
+    Attributes:
+        accuracy: the source's, in words.
+        why: what kept DFT from answering; empty if nothing did.
+        dft_seconds: what DFT would take; None: it refuses the crystal.
+    """
+
+    accuracy: str
+    why: str = ""
+    dft_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +71,8 @@ class Subject:
     """The crystal on the page and, once there is one, its Hamiltonian.
 
     ``gallery`` is the example's name and ``stored`` the start of the cache entry's key, either
-    may be empty: with neither, a link cannot lead back to it.
+    may be empty: with neither, a link cannot lead back to it. ``approximation`` is there where
+    superposed atoms answer.
     """
 
     structure: Structure
@@ -59,6 +80,7 @@ class Subject:
     title: str = ""
     gallery: str = ""
     stored: str = ""
+    approximation: Approximation | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +104,9 @@ class AppState(param.Parameterized):
     """The state of one page. What the address bar carries is listed in ``app.url``."""
 
     subject = param.ClassSelector(class_=Subject, default=None)
+    source: Any = param.Selector(default="auto", objects=list(SOURCES))
     settings = param.ClassSelector(class_=DftSettings, default=DftSettings())
+    superposed = param.ClassSelector(class_=SuperposedSettings, default=SuperposedSettings())
     job = param.ClassSelector(class_=Job, default=None)
     notices = param.List(default=[], item_type=Notice)
 

@@ -82,10 +82,13 @@ def summary(record: Provenance) -> str:
         parts.append(f"k {'×'.join(str(n) for n in settings['kmesh'])}")
     if settings.get("cutoff"):
         parts.append(f"{settings['cutoff']:g} Ha")
+    if settings.get("spacing"):
+        parts.append(f"{settings['spacing']:g} Å grid")
     if record.results.get("iterations"):
         parts.append(f"{record.results['iterations']} iterations")
     if record.timings:
-        parts.append(f"{sum(record.timings.values()):.1f} s")
+        # of superposed atoms "all" is there too
+        parts.append(f"{record.timings.get('all', sum(record.timings.values())):.1f} s")
     if record.created:
         parts.append(record.created[:16].replace("T", " ") + " UTC")
     return " · ".join(parts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from hamexplorer.app.state import MAE_VIEWS, PAGES, SHIFT_CHOICES, AppState
+from hamexplorer.app.state import MAE_VIEWS, PAGES, SHIFT_CHOICES, SOURCES, AppState
 from hamexplorer.properties.valley import MAP_FIELDS
 
 __all__ = ["FIELDS", "read_query", "write_query"]
@@ -134,6 +134,7 @@ def _plain(value: float) -> str:
 
 FIELDS: dict[str, _Field] = {
     "p": _Field("page", str, _page),
+    "source": _Field("source", str, _one_of({name: name for name in SOURCES})),
     "soc": _Field("soc", _plain, _number(0, 2)),
     "theta": _Field("theta", _plain, _number(0, 180)),
     "phi": _Field("phi", _plain, _number(0, 360)),
@@ -173,8 +174,8 @@ FIELDS: dict[str, _Field] = {
     "w": _Field("near_gap", lambda w: ",".join(_plain(x) for x in w), _window),
     "dark": _Field("dark", lambda b: str(int(b)), _flag),
 }
-"""Query key → parameter of :class:`AppState` and its spelling; ``s`` and ``h`` name the crystal,
-``c`` what it is compared with."""
+"""Query key → parameter of :class:`AppState` and its spelling; ``s`` and ``h`` name the crystal
+(with both, ``s`` is opened where the cache does not hold ``h``), ``c`` what it is compared with."""
 
 
 def write_query(state: AppState) -> str:
@@ -183,7 +184,7 @@ def write_query(state: AppState) -> str:
     subject = state.subject
     if subject is not None and subject.gallery:
         parts["s"] = subject.gallery
-    elif subject is not None and subject.stored:
+    if subject is not None and subject.stored and not (subject.gallery and _is_plain(state)):
         parts["h"] = subject.stored
     if state.second is not None and state.second.stored:
         parts["c"] = state.second.stored
@@ -194,11 +195,17 @@ def write_query(state: AppState) -> str:
     return "?" + urlencode(parts, quote_via=quote, safe=":,.") if parts else ""
 
 
+def _is_plain(state: AppState) -> bool:
+    """Whether the example on the page, opened anew, would be answered by the same engine."""
+    h = state.hamiltonian
+    return h is None or (h.provenance.source == "superposed") == (state.source == "superposed")
+
+
 def read_query(query: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     """What a query asks for: parameters of :class:`AppState`, the crystal's name, and notes.
 
-    The second is ``{"gallery": name}``, ``{"stored": key}`` or empty; with ``{"second": key}`` for
-    what it is compared with.
+    The second is ``{"gallery": name}``, ``{"stored": key}``, both or empty; with
+    ``{"second": key}`` for what it is compared with.
     """
     values: dict[str, Any] = {}
     crystal: dict[str, str] = {}

@@ -20,6 +20,7 @@ from toy import ToySource, toy_hamiltonian, toy_magnet
 from visit import LONG, clean, opened  # noqa: F401 - fixtures
 
 from hamexplorer.app.browser import Downloads
+from hamexplorer.app.choosing import Engines
 from hamexplorer.app.comparison.model import ComparisonModel, ComparisonRequest
 from hamexplorer.app.comparison.numbers import numbers_html, verdict_html, warnings_html
 from hamexplorer.app.comparison.second import SecondOpener
@@ -58,7 +59,7 @@ class Visit:
             function()
 
         cache = HamiltonianCache(folder / "cache")
-        self.opener = Opener(self.state, post, cache=cache, source=lambda s: ToySource(s))
+        self.opener = Opener(self.state, post, cache=cache, engines=Engines(ToySource))
         self.second = SecondOpener(self.state, self.opener, post)
         self.page = ComparisonPage(self.state, post, Downloads(), self.second)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from test_jobs import eventually
-from toy import ToySource, toy_hamiltonian
+from toy import RefusingSource, ToySource, toy_hamiltonian
 
+from hamexplorer.app.choosing import Engines
 from hamexplorer.app.opening import STORED_DIGITS, Opener
 from hamexplorer.app.state import AppState
 from hamexplorer.assets_path import asset
@@ -24,9 +25,12 @@ SI = asset("gallery/si.cif").read_bytes()
 def opener(tmp_path: Path, **options: Any) -> tuple[AppState, Opener]:
     state = AppState()
     cache = HamiltonianCache(tmp_path / "cache")
-    return state, Opener(
-        state, lambda f: f(), cache=cache, source=lambda s: ToySource(s, **options)
-    )
+    return state, Opener(state, lambda f: f(), cache=cache, engines=engines(**options))
+
+
+def engines(**options: Any) -> Engines:
+    """DFT with ToySource's ``options``, beside which no atoms are superposed."""
+    return Engines(lambda s: ToySource(s, **options), lambda _: RefusingSource())
 
 
 def settled(state: AppState) -> None:
@@ -117,7 +121,7 @@ def test_a_failed_calculation_brings_the_old_view_back(tmp_path: Path) -> None:
         state,
         lambda f: f(),
         cache=HamiltonianCache(tmp_path / "other"),
-        source=lambda s: ToySource(s, fails=True),
+        engines=engines(fails=True),
     )
     failing.gallery("gaas")
     told(state)
@@ -132,7 +136,7 @@ def test_cancel_brings_the_old_view_back(tmp_path: Path) -> None:
         state,
         lambda f: f(),
         cache=HamiltonianCache(tmp_path / "other"),
-        source=lambda s: ToySource(s, seconds=30),
+        engines=engines(seconds=30),
     )
     slow.gallery("gaas")
     eventually(
@@ -171,7 +175,7 @@ def test_errors_do_not_pile_up(tmp_path: Path) -> None:
 def test_a_job_begins_on_the_same_way_as_it_ends(tmp_path: Path) -> None:
     """Else the page may be told of a quick failure first, and of its beginning afterwards."""
     state, posted = AppState(), list[Callable[[], None]]()
-    opens = Opener(state, posted.append, cache=HamiltonianCache(tmp_path), source=ToySource)
+    opens = Opener(state, posted.append, cache=HamiltonianCache(tmp_path), engines=engines())
     opens.upload({"one.cif": b""})
     assert state.job is None
     jobs = []
@@ -221,7 +225,7 @@ def test_other_settings_are_linked_by_their_result(tmp_path: Path) -> None:
 def test_the_example_is_shipped() -> None:
     """No calculation stands between starting the app and its first picture."""
     state = AppState()
-    Opener(state, lambda f: f(), source=lambda s: ToySource(s, fails=True)).gallery("mos2-1h")
+    Opener(state, lambda f: f(), engines=engines(fails=True)).gallery("mos2-1h")
     settled(state)
     assert state.hamiltonian is not None
     assert state.hamiltonian.provenance.source == "dft"

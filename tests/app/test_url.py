@@ -11,6 +11,7 @@ from hamexplorer.app.state import (
     MAE_VIEWS,
     PAGES,
     SHIFT_CHOICES,
+    SOURCES,
     AppState,
     Subject,
 )
@@ -26,6 +27,7 @@ views = st.fixed_dictionaries(
     {},
     optional={
         "page": st.sampled_from(PAGES),
+        "source": st.sampled_from(SOURCES),
         "soc": st.integers(0, 200).map(lambda n: n / 100),
         "theta": st.integers(0, 180).map(float),
         "phi": st.integers(0, 360).map(float),
@@ -135,6 +137,7 @@ def test_any_value_is_read_or_noted(key: str, text: str) -> None:
         "shift=best",
         "d=S",
         "w=2,-2",
+        "source=vasp",
         "unknown=1",
     ],
 )

@@ -21,6 +21,7 @@ from toy import ToySource, toy_hamiltonian
 
 from hamexplorer.app import serve as app
 from hamexplorer.app.browser import Downloads
+from hamexplorer.app.choosing import Engines
 from hamexplorer.app.pages.valleys import ValleysPage
 from hamexplorer.app.shell import Shell
 from hamexplorer.app.state import FIELD_EVERYWHERE, AppState, Subject
@@ -297,7 +298,7 @@ def opened(
     def start(crystal: Any, query: str) -> tuple[Any, str]:
         def make() -> Any:
             cache = HamiltonianCache(tmp_path / "cache")
-            return app.make_page(crystal, cache=cache, source=lambda s: ToySource(s))
+            return app.make_page(crystal, cache=cache, engines=Engines(ToySource))
 
         address = serve(page, make)
         page.page.goto(address + query)

@@ -12,9 +12,10 @@ import numpy as np
 from models import L_P, P, S, build
 from pymatgen.core import Structure
 
-from hamexplorer.errors import ConvergenceError
+from hamexplorer.errors import ConvergenceError, ResourceLimitError, UnsupportedElementError
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.progress import Monitor
+from hamexplorer.provenance import Provenance
 from hamexplorer.sources import Capability, Cost
 
 _REACH = 4.0  # Å
@@ -99,3 +100,54 @@ class ToySource:
         if self.fails:
             raise ConvergenceError("The SCF did not converge within 3 iterations.", state=None)
         return toy_hamiltonian(structure)
+
+
+@dataclass(frozen=True)
+class RefusingSource(ToySource):
+    """Has no table of any element."""
+
+    name: str = "refusing"
+
+    def check(self, structure: Structure) -> None:
+        raise UnsupportedElementError(f"no table of {structure[0].specie.symbol}")
+
+
+@dataclass(frozen=True)
+class SmallSource(ToySource):
+    """Takes cells up to ``largest`` atoms, as DFT does."""
+
+    largest: int = 2
+
+    def check(self, structure: Structure) -> None:
+        if len(structure) > self.largest:
+            raise ResourceLimitError(
+                f"{len(structure)} atoms in the cell; at most {self.largest} are taken."
+            )
+
+
+@dataclass(frozen=True)
+class ToyAtoms(ToySource):
+    """Says that it superposes atoms, as the real engine does."""
+
+    name: str = "superposed"
+    title: str = "Superposed atoms, fitted"
+    accuracy: str = "near-gap levels within 0.1 eV."
+
+    def capability(self) -> Capability:
+        return Capability(frozenset(), False, True, 2000, self.accuracy)
+
+    def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
+        return json.dumps({"source": self.name, "spacing": getattr(self.settings, "spacing", 0)})
+
+    def check(self, structure: Structure) -> None:
+        pass
+
+    def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
+        h = super().compute(structure, monitor)
+        record = Provenance(
+            source=self.name,
+            title=self.title,
+            settings={"spacing": getattr(self.settings, "spacing", None)},
+            warnings=(f"Superposed atoms, not self-consistent. {self.accuracy}",),
+        )
+        return replace(h, provenance=record)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from browser import Browser, page, serve, wait_until
-from toy import ToySource
+from toy import ToyAtoms, ToySource
 
 from hamexplorer.app import serve as app
+from hamexplorer.app.choosing import Engines
 from hamexplorer.app.shell import Shell
 from hamexplorer.sources import HamiltonianCache
 from hamexplorer.structures import load_gallery
@@ -28,7 +29,8 @@ def opened(
 ) -> Callable[..., tuple[Any, str]]:
     """Serves the app and returns the visitor's Shell and the address.
 
-    Options are ToySource's; ``source`` puts another source in its place.
+    Options are ToySource's; ``source`` puts another source in its place, ``superposed`` one in
+    that of superposed atoms.
     """
     shells: list[Shell] = []
 
@@ -39,12 +41,19 @@ def opened(
 
     monkeypatch.setattr(app, "Shell", Watched)
 
-    def start(source: Callable[..., Any] = ToySource, **options: Any) -> tuple[Any, str]:
+    def start(
+        source: Callable[..., Any] = ToySource,
+        superposed: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> tuple[Any, str]:
         def make() -> Any:
             return app.make_page(
                 load_gallery("gaas") if source is ToySource else None,
                 cache=HamiltonianCache(tmp_path / "cache"),
-                source=lambda settings: source(settings, **options),
+                engines=Engines(
+                    dft=lambda settings: source(settings, **options),
+                    superposed=superposed or ToyAtoms,
+                ),
             )
 
         address = serve(page, make)
