@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hamexplorer.app.band_model import split_colour
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
@@ -41,19 +42,29 @@ class LargeBandModel:
 
     def is_ready(self, state: SpinState) -> bool:
         """Whether :meth:`bands` returns at once."""
-        return self.states is not None and self.states.state == state and self._off is not None
+        asked = self._effective(state)
+        return self.states is not None and self.states.state == asked and self._off is not None
 
     def bands(
         self, state: SpinState, colour: str, monitor: Monitor
     ) -> tuple[BandStructure, BandStructure]:
         """Bands in ``state`` and without spin-orbit coupling, with what ``colour`` needs."""
-        bare = SpinState(0.0, exchange=state.exchange)
+        asked = self._effective(state)
+        bare = self._effective(SpinState(0.0, exchange=state.exchange))
         if self._off is None or self._off.state != bare:
             self._off = self._computed(bare, _share(monitor, 0.0, 0.15))
-        if self.states is None or self.states.state != state:
-            self.states = self._computed(state, _share(monitor, 0.15, 0.85))
+        if asked == bare:
+            self.states = self._off
+        elif self.states is None or self.states.state != asked:
+            self.states = self._computed(asked, _share(monitor, 0.15, 0.85))
         grouping, _, spin = split_colour(colour)
-        return self.states.bands(weights=grouping, spin=spin), self._off.bands()
+        on = self.states.bands(weights=grouping, spin=spin)
+        return replace(on, state=state), self._off.bands()
+
+    def _effective(self, state: SpinState) -> SpinState:
+        """With everything dropped that changes nothing in this Hamiltonian."""
+        soc = state.soc if self.hamiltonian.has_spin_orbit else 0.0
+        return replace(state, soc=soc) if self.hamiltonian.is_magnetic else SpinState(soc)
 
     def _computed(self, state: SpinState, monitor: Monitor) -> PathStates:
         found = PathStates.computed(

@@ -82,6 +82,11 @@ def test_bands_around_the_gap_are_drawn_and_said(large: Hamiltonian) -> None:
     assert "Speed" not in page.inspector.object
     assert "nan" not in page.inspector.object
 
+    states = page._model.states
+    state.theta = 40.0  # nothing is magnetic
+    eventually(lambda: page._drawn is not None and page._drawn.state.theta == 40.0, 20)
+    assert page._model.states is states
+
     state.soc = 0.3
     eventually(lambda: page._drawn is not None and page._drawn.state.soc == 0.3, 40)
 

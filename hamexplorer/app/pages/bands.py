@@ -411,7 +411,7 @@ class BandsPage:
         if isinstance(model, LargeBandModel):
             known = model.states
             shown = drawn.first_band <= band < drawn.first_band + drawn.energies.shape[1]
-            if known is None or known.state != spin_state or not shown:
+            if known is None or not model.is_ready(spin_state) or not shown:
                 return
             states = known.states
             self._latest_state.request(lambda: state_among(h, states, index, band), done)
