@@ -9,12 +9,13 @@ from hamexplorer.cli.inputs import apply_moments, load_input
 from hamexplorer.cli.options import Calculation, Reading
 from hamexplorer.cli.progress import monitored
 from hamexplorer.cli.threads import set_threads
+from hamexplorer.errors import ResourceLimitError, SettingsError
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from hamexplorer.hamiltonian import Hamiltonian
-    from hamexplorer.sources import DftSource
+    from hamexplorer.sources import Source
 
 __all__ = ["Request", "prepare"]
 
@@ -25,7 +26,7 @@ class Request:
 
     structure: Structure
     stored: Hamiltonian | None
-    source: DftSource | None
+    source: Source | None
     cached: bool
 
     def hamiltonian(self, *, show_progress: bool) -> Hamiltonian:
@@ -34,8 +35,20 @@ class Request:
             return self.stored
         from hamexplorer.sources import compute
 
-        with monitored(show=show_progress) as monitor:
-            return compute(self.structure, self.source, cache=self.cached, monitor=monitor)
+        try:
+            with monitored(show=show_progress) as monitor:
+                return compute(self.structure, self.source, cache=self.cached, monitor=monitor)
+        except ResourceLimitError as error:
+            raise ResourceLimitError(f"{error}{self._advice()}") from None
+
+    def _advice(self) -> str:
+        """What computes a crystal that is too large for DFT."""
+        from hamexplorer.dft.superposed.settings import SuperposedSettings
+
+        too_many = len(self.structure) > SuperposedSettings().max_atoms
+        if too_many or self.source is None or self.source.name != "dft":
+            return ""
+        return " Superposed atoms, an approximation, take larger cells: --source superposed"
 
 
 def prepare(given: str, calculation: Calculation, reading: Reading | None = None) -> Request:
@@ -48,14 +61,17 @@ def prepare(given: str, calculation: Calculation, reading: Reading | None = None
     """
     threads = set_threads(calculation.threads)
     from hamexplorer.hamiltonian import Hamiltonian
-    from hamexplorer.sources import DftSource, make_source
+    from hamexplorer.sources import make_source
 
     settings = {**calculation.settings(), "threads": threads}
-    source = make_source("dft", **settings)
-    assert isinstance(source, DftSource)
+    source = make_source(calculation.source, **settings)
     options = None if reading is None else reading.options()
     loaded = load_input(given, primitive=calculation.primitive, options=options)
     if isinstance(loaded, Hamiltonian):
+        if calculation.source != "dft":
+            raise SettingsError(
+                f"--source says who computes a structure; {given} holds a Hamiltonian."
+            )
         return Request(loaded.structure, loaded, None, cached=False)
     if calculation.magmom is not None:
         loaded = apply_moments(loaded, calculation.magmom)

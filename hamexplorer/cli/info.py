@@ -35,9 +35,10 @@ def info(given: Given, json: Json = False, *, reading: Reading) -> None:
         show(structure_table(loaded.structure))
         show(hamiltonian_table(loaded))
         return
-    cost = _cost(loaded)
+    cost, superposed = _cost(loaded, "dft"), _cost(loaded, "superposed")
     if json:
-        print_json({"kind": "structure", **structure_data(loaded), "dft": cost})
+        data = {"kind": "structure", **structure_data(loaded)}
+        print_json({**data, "dft": cost, "superposed": superposed})
         return
     show(structure_table(loaded))
     if "refused" in cost:
@@ -47,13 +48,15 @@ def info(given: Given, json: Json = False, *, reading: Reading) -> None:
             f"DFT estimate: {cost['seconds']:.0f} s, {cost['memory_bytes'] / 1e9:.1f} GB "
             f"({cost['description']})"
         )
+    if "refused" not in superposed:
+        print(f"--source superposed, an approximation: {superposed['description']}")
 
 
-def _cost(structure: Any) -> dict[str, Any]:
-    """The engine's estimate, or why it would refuse: both are worth knowing here."""
+def _cost(structure: Any, source_name: str) -> dict[str, Any]:
+    """The source's estimate, or why it would refuse: both are worth knowing here."""
     from hamexplorer.sources import make_source
 
-    source = make_source("dft")
+    source = make_source(source_name)
     try:
         source.check(structure)
         cost = source.estimate(structure)

@@ -53,9 +53,18 @@ def _option(*names: str, help: str, metavar: str | None = None, panel: str = _CA
 class Calculation:
     """How the Hamiltonian of a structure is computed; what is None the engine chooses.
 
-    The fields are the command line's options; :meth:`settings` are the engine's.
+    The fields are the command line's options; :meth:`settings` are those of the source.
     """
 
+    source: Annotated[
+        str,
+        _option(
+            "--source",
+            metavar="dft|superposed",
+            help="superposed: free atoms with fitted potentials, not self-consistent: any size, an "
+            "approximation.",
+        ),
+    ] = "dft"
     basis: Annotated[str | None, _option("--basis", help="Name of the Gaussian basis.")] = None
     kmesh: Annotated[
         str | None,
@@ -70,6 +79,14 @@ class Calculation:
     smearing: Annotated[float | None, _option("--smearing", help="Fermi-Dirac width kT, Ha.")] = (
         None
     )
+    grid_spacing: Annotated[
+        float | None,
+        _option("--grid-spacing", help="With --source superposed: of the real-space grid, Å."),
+    ] = None
+    unfitted: Annotated[
+        bool,
+        _option("--unfitted", help="With --source superposed: without the fitted potentials."),
+    ] = False
     spin: Annotated[
         str | None, _option("--spin", metavar="auto|none|collinear", help="Spin polarisation.")
     ] = None
@@ -103,10 +120,16 @@ class Calculation:
     ] = False
 
     def settings(self) -> dict[str, Any]:
-        """Fields of :class:`~hamexplorer.dft.settings.DftSettings` that were given."""
+        """What was given, as fields of :class:`~hamexplorer.dft.settings.DftSettings` or
+        :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`.
+        """
         given = asdict(self)
-        for name in ("magmom", "primitive", "no_cache", "no_soc", "kmesh", "memory_limit"):
+        for name in _NOT_SETTINGS:
             del given[name]
+        if self.grid_spacing is not None:
+            given["spacing"] = self.grid_spacing
+        if self.unfitted:
+            given["residual"] = False
         if self.kmesh is not None:
             given["kmesh"] = numbers(self.kmesh, "--kmesh", 3, int, "6,6,1")
         if self.memory_limit is not None:
@@ -114,6 +137,34 @@ class Calculation:
         if self.no_soc:
             given["spin_orbit"] = False
         return {name: value for name, value in given.items() if value is not None}
+
+    def check_source(self, apart: Sequence[str] = ()) -> None:
+        """Refuse an unknown source, and options that another source has; ``apart`` as in
+        :func:`option_groups`.
+
+        Raises:
+            SettingsError: it names the option.
+        """
+        if self.source not in _OWN:
+            raise SettingsError(f"--source must be one of {', '.join(_OWN)}, not {self.source!r}.")
+        for field in fields(self):
+            owners = [name for name, own in _OWN.items() if field.name in own]
+            if owners and self.source not in owners and getattr(self, field.name) != field.default:
+                own = ", ".join(_long(name, apart) for name in _OWN[self.source])
+                raise SettingsError(
+                    f"{_long(field.name, apart)} goes with --source {owners[0]}; of --source "
+                    f"{self.source} there are {own}, and what both have."
+                )
+
+
+_CONVERTED = ("kmesh", "memory_limit", "no_soc", "grid_spacing", "unfitted")
+"""Options that the engines have under another name, or in another unit."""
+_OWN = {
+    "dft": ("kmesh", "kspacing", "cutoff", "smearing", "precision", "max_iterations"),
+    "superposed": ("grid_spacing", "unfitted"),
+}
+"""Options that only one source has."""
+_NOT_SETTINGS = ("source", "magmom", "primitive", "no_cache", *_CONVERTED)
 
 
 @dataclass(frozen=True)
@@ -180,7 +231,9 @@ def option_groups(
         def wrapped(**given: Any) -> None:
             for name, group in groups.items():
                 values = {f.name: given.pop(_offered(f.name, apart)) for f in fields(group)}
-                given[name] = group(**values)
+                made = given[name] = group(**values)
+                if isinstance(made, Calculation):
+                    made.check_source(apart)
             command(**given)
 
         kept = [
@@ -219,6 +272,11 @@ def _options(group: type, apart: Sequence[str]) -> list[inspect.Parameter]:
 def _offered(field: str, apart: Sequence[str]) -> str:
     """Name of the parameter for a field."""
     return f"scf_{field}" if field in apart else field
+
+
+def _long(field: str, apart: Sequence[str]) -> str:
+    """Name of the option for a field."""
+    return "--" + _offered(field, apart).replace("_", "-")
 
 
 def _apart(hint: Any) -> Any:
