@@ -10,6 +10,7 @@ import models
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.sparse
 import torch
 from models import P, S, random_crystal, with_time_odd
 from supercells import folded_kpoints, supercell
@@ -23,7 +24,7 @@ from hamexplorer.errors import (
 )
 from hamexplorer.hamiltonian import BlochSum, Hamiltonian, SpinState, load_hamiltonian
 from hamexplorer.progress import Monitor
-from hamexplorer.properties import memory, near_gap
+from hamexplorer.properties import memory, near_gap, solver
 from hamexplorer.properties.block_lanczos import BlockLanczos
 from hamexplorer.properties.hermitian_factor import (
     SingularMatrix,
@@ -35,6 +36,7 @@ from hamexplorer.properties.near_gap import near_gap_states
 from hamexplorer.properties.pencil import pencils
 from hamexplorer.properties.shift_invert import ShiftedPoint, Workspace
 from hamexplorer.properties.solver import BandSolver
+from hamexplorer.properties.sparse_factor import factorise_sparse
 from hamexplorer.properties.weights import band_weights, orbital_groups, spin_expectation
 
 GENERAL = (0.13, 0.21, 0.0)
@@ -370,3 +372,25 @@ def test_progress_and_cancelling(mos2: Hamiltonian) -> None:
     stopping = Monitor(lambda _: stopping.cancel())
     with pytest.raises(CalculationCancelled):
         near_gap_states(h, POINTS[:2], 12, monitor=stopping)
+
+
+def test_all_bands_of_a_cell_that_does_not_fit_are_refused(
+    mos2: Hamiltonian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 1e5)
+    BandSolver(mos2, POINTS)  # small enough not to ask
+    monkeypatch.setattr(solver, "_ALWAYS_FITS", 0.0)
+    with pytest.raises(ResourceLimitError, match=r"52 orbitals .* --near-gap 40"):
+        BandSolver(mos2, POINTS)
+
+
+def test_pivots_off_the_diagonal_fall_back_to_a_dense_factor() -> None:
+    """H − σS of a chain of dimers with nothing on the diagonal: SuperLU's signs mean nothing."""
+    pairs = np.kron(np.eye(40), [[0.0, 1.0], [1.0, 0.0]])
+    assert factorise_sparse(scipy.sparse.csc_array(pairs)) is None
+    rng = np.random.default_rng(0)
+    a = scipy.sparse.random_array((200, 200), density=0.02, rng=rng)
+    a = (a + a.T + scipy.sparse.diags_array(rng.normal(size=200) * 3)).tocsc()
+    factor = factorise_sparse(a)
+    assert factor is not None
+    assert factor.n_negative == np.count_nonzero(np.linalg.eigvalsh(a.toarray()) < 0)
