@@ -1,8 +1,13 @@
 """How the shipped free atoms are made: occupations, confinement, step.
 
-Occupations are those of the ground state that PySCF's table of configurations gives, spread
-evenly over each shell. The confinement radius is where the density of the unconfined atom falls to
-1e-8 bohr⁻³, rounded up to half a bohr and at most 15 bohr.
+Occupations are those of the ground state that PySCF's table of configurations gives, spread evenly
+over each shell, except in the d block: with N valence electrons in d and the s above it, groups 3
+to 10 are d^(N−2) s², group 11 is d^9.5 s^1.5. The free atoms' d^(N−1) s¹ of Cr, Nb, Mo, Ru, Rh, Pt
+and d^10 s⁰⁻¹ of Pd, Cu, Ag, Au lie far from what these atoms are in crystals.
+
+The confinement radius is where the density of the unconfined atom falls to 5e-5 bohr⁻³, rounded up
+to 0.1 bohr (4 to 10 bohr): atoms that are squeezed a little are nearer to those of a crystal than
+free ones, and their sums are cheaper. docs/superposed-atoms.md has the measurements.
 """
 
 from __future__ import annotations
@@ -10,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.optimize
+from pymatgen.core import Element
 from pyscf.data.elements import CONFIGURATION, charge
 
 from hamexplorer.dft.atom_tables import AtomLibrary, FreeAtom
@@ -35,8 +42,7 @@ __all__ = [
 ]
 
 _STEP = 0.01
-_LARGEST_RADIUS = 15.0
-_END_DENSITY = 1e-8
+_END_DENSITY = 5e-5
 _INNER_FRACTION = 0.7
 _HEIGHT = 20.0
 
@@ -48,8 +54,9 @@ GENERATOR = {
     "confinement": "V0 exp(-(R - ri)/(r - ri))/(R - r) for ri < r < R",
     "confinement_height_ha_bohr": _HEIGHT,
     "confinement_inner_fraction": _INNER_FRACTION,
-    "radius_rule": f"density of the unconfined atom = {_END_DENSITY} / bohr^3, at most "
-    f"{_LARGEST_RADIUS} bohr",
+    "confinement_radius": f"density of the unconfined atom = {_END_DENSITY} / bohr^3, rounded up "
+    "to 0.1 bohr",
+    "occupations": "ground state; d^(N-2) s^2 in groups 3 to 10, d^9.5 s^1.5 in group 11",
 }
 """What the record of a library says of how it was made."""
 
@@ -94,43 +101,55 @@ def build_library(
 
 
 def occupations(element: str) -> tuple[Occupation, ...]:
-    """Valence electrons by shell."""
-    valence_charge(element)  # says so where there is no pseudopotential
+    """Valence electrons by shell, by this module's rules; shells by l, then by n.
+
+    Raises:
+        UnsupportedElementError: the element has no pseudopotential.
+    """
+    valence_charge(element)
     first = first_valence_n(element)
+    electrons = [float(count) for count in CONFIGURATION[charge(element)]]
+    in_core = [(4 * l + 2) * (first[l] - l - 1) for l in range(4)]  # noqa: E741
+    group, row = Element(element).group, Element(element).row
+    if 3 <= group <= 11 and electrons[3] in (0, 14):
+        outer_s = 1.5 if group == 11 else 2.0
+        electrons[0] = 2 * (row - 1) + outer_s
+        electrons[2] = 10 * (row - 4) + group - outer_s
     shells = []
-    for l, electrons in enumerate(CONFIGURATION[charge(element)]):  # noqa: E741
-        room = 4 * l + 2
-        left = electrons - room * (first[l] - l - 1)
-        level = 0
-        while left > 0:
+    for l, total in enumerate(electrons):  # noqa: E741
+        left, room = total - in_core[l], 4.0 * l + 2
+        for level in range(4):
+            if left <= 0:
+                break
             label = f"{first[l] + level}{'spdf'[l]}"
-            shells.append(Occupation(label, l, level, float(min(left, room))))
+            shells.append(Occupation(label, l, level, min(left, room)))
             left -= room
-            level += 1
     return tuple(shells)
 
 
 def confinement_radius(free: AtomState) -> float:
     """Bohr, from an unconfined atom."""
-    beyond = np.flatnonzero(free.density > _END_DENSITY)[-1]
-    fine = np.linspace(free.mesh.r[beyond], free.mesh.r[beyond + 1], 200)
-    radius = fine[free.mesh.at(free.density, fine) > _END_DENSITY][-1]
-    return float(min(np.ceil(2 * radius) / 2, _LARGEST_RADIUS))
+    last = np.flatnonzero(free.density > _END_DENSITY)[-1]
+    radius = scipy.optimize.brentq(
+        lambda r: free.mesh.at(free.density, np.array([r]))[0] - _END_DENSITY,
+        free.mesh.r[last],
+        free.mesh.r[last + 1],
+    )
+    return float(np.ceil(10 * radius)) / 10
 
 
 def magnetic_shell(shells: tuple[Occupation, ...]) -> int:
     """Index of the shell whose electrons carry a moment.
 
-    d in groups 3 to 11, that is unless it is full under a full s; else p of the last period where
-    it is occupied, else s.
+    An open d (groups 3 to 11), else p of the last period where it is occupied, else its s.
     """
     last = max(int(o.label[0]) for o in shells)
-    outer_s = sum(o.electrons for o in shells if o.l == 0 and int(o.label[0]) == last)
-    for index, o in enumerate(shells):
-        if o.l == 2 and (o.electrons < 10 or outer_s < 2 or int(o.label[0]) == last):
-            return index
-    outer = [i for i, o in enumerate(shells) if int(o.label[0]) == last]
-    return max(outer, key=lambda i: shells[i].l)
+    candidates = [
+        index
+        for index, o in enumerate(shells)
+        if int(o.label[0]) == last or (o.l == 2 and o.electrons < 10)
+    ]
+    return max(candidates, key=lambda index: shells[index].l)
 
 
 def tables(element: str, state: AtomState, confinement: float) -> FreeAtom:
