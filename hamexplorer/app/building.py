@@ -316,7 +316,8 @@ class BuildDialog:
         lower, upper = (layer.formula for layer in built.report.layers)
         twist = built.report.twist
         if twist is not None:
-            return f"{lower} bilayer, {built.report.stacking} turned by {twist:.2f}°"
+            turned = f" turned by {twist:.2f}°" if twist else ""
+            return f"{lower} bilayer, {built.report.stacking}{turned}"
         return f"{upper} on {lower}, {built.report.angle:.2f}°"
 
     def _build(self, _: Any) -> None:
