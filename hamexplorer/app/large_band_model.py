@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 
 from hamexplorer.app.band_model import split_colour
@@ -20,7 +21,8 @@ class LargeBandModel:
     """Forty bands around the gap at the named k-points, computed once for every spin state.
 
     Band numbers are counted at the shift alone: counting at both ends too, as the command line
-    does, would take three times as long. Safe to call from one thread.
+    does, would take three times as long. A second call waits until the first has
+    ended or was stopped: the matrices of both at once may not fit into memory.
     """
 
     def __init__(self, h: Hamiltonian) -> None:
@@ -30,6 +32,7 @@ class LargeBandModel:
         self.states: PathStates | None = None
         self._off: PathStates | None = None
         self._level: float | None = None
+        self._lock = threading.Lock()
 
     @property
     def description(self) -> str:
@@ -49,6 +52,13 @@ class LargeBandModel:
         self, state: SpinState, colour: str, monitor: Monitor
     ) -> tuple[BandStructure, BandStructure]:
         """Bands in ``state`` and without spin-orbit coupling, with what ``colour`` needs."""
+        with self._lock:
+            monitor.check()
+            return self._bands(state, colour, monitor)
+
+    def _bands(
+        self, state: SpinState, colour: str, monitor: Monitor
+    ) -> tuple[BandStructure, BandStructure]:
         asked = self._effective(state)
         bare = self._effective(SpinState(0.0, exchange=state.exchange))
         if self._off is None or self._off.state != bare:
