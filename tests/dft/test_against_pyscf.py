@@ -9,13 +9,16 @@ from pyscf.pbc import dft as pyscf_dft
 from pyscf.pbc import gto
 from pyscf.pbc.gto.pseudo import pp_int
 from pyscf.scf.addons import smearing
+from pyscf.symm.sph import sph_pure2real
 
+from hamexplorer.dft.basis_sets import valence_charge
 from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.engine import ground_state, plan
 from hamexplorer.dft.grid import mesh_for_cutoff
 from hamexplorer.dft.integrals import convention_order, pairs_by_overlap, two_centre_blocks
-from hamexplorer.dft.nonlocal_potential import nonlocal_blocks
+from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
 from hamexplorer.dft.settings import DftSettings
+from hamexplorer.dft.spin_orbit_parameters import spin_orbit_channels
 from hamexplorer.dft.system import CrystalSystem, crystal_system
 from hamexplorer.hamiltonian import Pairs
 from hamexplorer.progress import Monitor
@@ -37,7 +40,10 @@ def pyscf_cell(system: CrystalSystem, cutoff: float, precision: float = 1e-10) -
     return cell
 
 
-@pytest.mark.parametrize("structure", [crystals.gallium_arsenide(), crystals.iron_platinum()])
+THREE = [crystals.gallium_arsenide(), crystals.iron_platinum(), crystals.mos2(12.0)]
+
+
+@pytest.mark.parametrize("structure", THREE)
 def test_real_space_integrals_sum_to_pyscfs_k_space_ones(structure):
     system = crystal_system(structure, DftSettings(electrostatics="periodic"))
     near = pairs_by_overlap(system)
@@ -56,6 +62,50 @@ def test_real_space_integrals_sum_to_pyscfs_k_space_ones(structure):
     ):
         difference = bloch_sum(pairs, flat, kpoint, n) - reference[np.ix_(order, order)]
         assert np.abs(difference).max() < 1e-8
+
+
+def angular_momentum(l):  # noqa: E741
+    """L_x, L_y, L_z between PySCF's real harmonics, from the ladder of |l, m⟩."""
+    m = np.arange(-l, l + 1)
+    raising = np.diag(np.sqrt(l * (l + 1) - m[:-1] * (m[:-1] + 1)), -1)
+    pure = ((raising + raising.T) / 2, (raising - raising.T) / 2j, np.diag(m))
+    real = sph_pure2real(l, reorder_p=True)
+    return [real.conj().T @ matrix @ real for matrix in pure]
+
+
+@pytest.mark.parametrize("structure", THREE)
+def test_spin_orbit_sums_to_pyscfs_projector_integrals_at_k(structure):
+    system = crystal_system(structure, DftSettings(electrostatics="periodic"))
+    near = pairs_by_overlap(system)
+    pairs = Pairs(near.first, near.second, near.cell, system.basis.sizes)
+    ours = spin_orbit_blocks(system, pairs)
+    cell = pyscf_cell(system, 60.0, precision=1e-12)
+    cell._pseudo = {}
+    for symbol in set(system.symbols):
+        charge = valence_charge(symbol)
+        projectors = [[0.5, 0, []] for _ in range(4)]
+        for channel in spin_orbit_channels(symbol, charge):
+            projectors[channel.l] = [channel.radius, len(channel.k), np.array(channel.k)]
+        cell._pseudo[symbol] = [[charge], 0.4, 0, [], 4, *projectors]
+    kpoint = np.array([0.21, -0.13, 0.37])
+    fake, couplings = pp_int.fake_cell_vnl(cell)
+    halves = pp_int._int_vnl(cell, fake, couplings, (kpoint @ cell.reciprocal_vectors())[None])
+    starts = [0, 0, 0]
+    theirs = np.zeros((3, cell.nao, cell.nao), dtype=complex)
+    for shell, coupling in enumerate(couplings):
+        l = fake.bas_angular(shell)  # noqa: E741
+        p = []
+        for i in range(len(coupling)):
+            p.append(halves[i][0][starts[i] : starts[i] + 2 * l + 1])
+            starts[i] += 2 * l + 1
+        for a, momentum in enumerate(angular_momentum(l)):
+            for i, j in np.ndindex(*coupling.shape):
+                theirs[a] += 0.5 * coupling[i, j] * p[i].conj().T @ momentum @ p[j]
+    order = convention_order([s.l for shells in system.basis.shells for s in shells])
+    for a in range(3):
+        summed = 1j * bloch_sum(pairs, ours[a], kpoint, system.basis.n_orbitals)
+        assert np.abs(summed - theirs[a][np.ix_(order, order)]).max() < 1e-8
+        assert np.abs(summed).max() > 1e-4
 
 
 def compare(structure, basis, kmesh, cutoff, spin=None, width=1e-5):
