@@ -58,11 +58,11 @@ class GridSettings:
         SettingsError: a value outside its range, named.
     """
 
-    spacing: float = 0.25
+    spacing: float = 0.3
     orbital_cutoff: float = 1e-6
     product_cutoff: float = 1e-7
     precision: str = "single"
-    tile_points: int = 1000
+    tile_points: int = 800
 
     def __post_init__(self) -> None:
         if self.precision not in ("single", "double"):
@@ -84,7 +84,7 @@ class GridBlocks:
 
     Attributes:
         blocks: (n_potentials, n_elements), Ha, exactly symmetric: V[i, j, R] = V[j, i, −R]ᵀ.
-        dropped: no element of a pair that is not stored, but reached, exceeds this, Ha.
+        dropped: no element of a pair that is not stored exceeds this, Ha; many times the truth.
     """
 
     blocks: NDArray[np.float64]
@@ -118,26 +118,32 @@ def grid_blocks(
     quadrature = Quadrature(system, grid, settings.tile_points, device)
     sweep = _Sweep(system, pairs, potentials, settings, quadrature)
     total = torch.zeros(potentials.count, pairs.n_elements, dtype=torch.float64, device=device)
-    dropped = 0.0
+    dropped = np.zeros(int(pairs.sizes.sum()))
     for done, result in enumerate(_in_order(sweep.products, quadrature.patches, workers)):
         for panel in result:
-            dropped += panel.dropped
+            if panel.dropped is not None:
+                np.add.at(dropped, *panel.dropped)
             for flat, values in zip(total, panel.values, strict=True):
                 flat.scatter_add_(0, panel.target, values.to(torch.float64))
         monitor.report("Potential on the grid", (done + 1) / len(quadrature.patches))
     blocks = total.cpu().numpy()
     for flat in blocks:
         flat += flat[pairs.transposition]
-    return GridBlocks(blocks, dropped)
+    # an element has its share from either orbital's row
+    return GridBlocks(blocks, 2 * float(dropped.max()))
 
 
 @dataclass(frozen=True, eq=False)
 class _Panel:
-    """Products of some orbitals with others: where in a flat array, and of each potential."""
+    """Products of some orbitals with others: where in a flat array, and of each potential.
+
+    ``dropped``: rows' orbitals in the whole basis, and the largest product of each that belongs
+    to no stored pair.
+    """
 
     target: torch.Tensor
     values: list[torch.Tensor]
-    dropped: float
+    dropped: tuple[NDArray[np.int64], NDArray[np.float64]] | None
 
 
 class _Sweep:
@@ -205,6 +211,7 @@ class _TileIndex:
     ) -> None:
         device = orbitals.values.device
         self._bound = orbitals.bound
+        self._orbital = (np.cumsum(sizes) - sizes)[orbitals.atom][orbitals.image] + orbitals.local
         starts = places.of(orbitals.atom, orbitals.cell)
         self._complete = bool((starts >= 0).all())
         self._starts = torch.as_tensor(starts, device=device)
@@ -222,10 +229,12 @@ class _TileIndex:
         starts = starts.index_select(1, self._image[columns])
         target = torch.addcmul(starts, self._local[rows, None], self._width[columns])
         target += self._local[columns]
-        dropped = 0.0
+        dropped = None
         if not self._complete:
             stored = starts >= 0
-            dropped = max(float((~stored * product).abs().max()) for product in values)
+            lost = [(~stored * product).abs().amax(dim=1) for product in values]
+            largest = torch.stack(lost).amax(dim=0).cpu().numpy().astype(np.float64)
+            dropped = self._orbital[rows], largest
             target = target[stored]
             values = [product[stored] for product in values]
         return _Panel(target.reshape(-1), [product.reshape(-1) for product in values], dropped)

@@ -28,13 +28,13 @@ __all__ = ["Quadrature", "window_radius"]
 _LARGEST_WINDOW = 1.4
 _SMALLEST_WINDOW = 0.4
 """Bounds of a, bohr."""
-_OF_DISTANCE = 0.42
+_OF_DISTANCE = 0.43
 _END = 2.0
 """In units of a: there w is 1e-7."""
 _RADII = 32
 _CROWDING = 1.5
 """Radii are Gauss–Legendre nodes to this power: denser towards the nucleus."""
-_ORDERS = ((0.25, 9), (0.6, 13), (1.45, 19), (_END, 13))
+_ORDERS = ((0.25, 9), (0.6, 13), (_END, 21))
 """Orders of the Lebedev rules up to radii in units of a."""
 
 
