@@ -32,7 +32,11 @@ from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
 from hamexplorer.dft.superposed.grid_blocks import GridSettings, grid_blocks
 from hamexplorer.dft.superposed.potential import LocalPotentials, SuperposedPotential
-from hamexplorer.dft.superposed.residual import shipped_residuals, with_residuals
+from hamexplorer.dft.superposed.residual import (
+    AtomicResiduals,
+    shipped_residuals,
+    with_residuals,
+)
 from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.dft.system import CrystalSystem, crystal_system
 from hamexplorer.errors import HamiltonianError, ResourceLimitError
@@ -122,8 +126,12 @@ def run(
     structure: Structure,
     settings: SuperposedSettings | None = None,
     monitor: Monitor | None = None,
+    *,
+    residuals: AtomicResiduals | None = None,
 ) -> Hamiltonian:
     """The Hamiltonian of superposed atoms; eV, of a slab relative to the vacuum level.
+
+    ``residuals``: fitted potentials other than the shipped ones.
 
     Raises:
         HamexplorerError: as :func:`prepared`; :class:`HamiltonianError`: S is not positive.
@@ -139,7 +147,7 @@ def run(
         static = static_blocks(system, settings.overlap_tolerance)
         check_overlap(system, static)
         times["integrals"] = time.perf_counter() - began
-        atoms = free_atoms(system, settings)
+        atoms = free_atoms(system, settings, residuals)
         potential = SuperposedPotential(system, atoms, system.moments)
         grid = Monitor(
             lambda event: monitor.report(event.stage, 0.2 + 0.7 * event.fraction, event.message)
@@ -183,10 +191,16 @@ def tables_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def free_atoms(system: CrystalSystem, settings: SuperposedSettings) -> dict[str, FreeAtom]:
-    """The system's atoms, fitted potentials added if ``settings`` say so."""
+def free_atoms(
+    system: CrystalSystem,
+    settings: SuperposedSettings,
+    residuals: AtomicResiduals | None = None,
+) -> dict[str, FreeAtom]:
+    """The system's atoms, fitted potentials (the shipped, or others) added if ``settings`` say."""
     atoms = {symbol: free_atom(symbol) for symbol in sorted(set(system.symbols))}
-    return with_residuals(atoms, shipped_residuals()) if settings.residual else atoms
+    if not settings.residual:
+        return atoms
+    return with_residuals(atoms, residuals or shipped_residuals())
 
 
 def static_blocks(system: CrystalSystem, tolerance: float) -> StaticBlocks:

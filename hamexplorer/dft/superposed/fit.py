@@ -39,6 +39,7 @@ from hamexplorer.units import HARTREE_EV
 __all__ = [
     "CrossValidation",
     "NormalEquations",
+    "common_elements",
     "fit",
     "load_normal_equations",
     "normal_equations",
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 _STEP = 0.01
-PENALTIES: tuple[float, ...] = tuple(10.0**k for k in range(-7, -1))
+PENALTIES: tuple[float, ...] = tuple(10.0**k for k in range(-5, 2))
 """µ that are tried."""
 
 
@@ -132,7 +133,7 @@ def normal_equations(
         user_cells(system, static.pairs),
         static.pairs.sizes,
     )
-    ours, theirs = _common_elements(own, reference.pairs)
+    ours, theirs = common_elements(own, reference.pairs)
     overlap = static.overlap[ours]
     target = reference.scalar[theirs] / HARTREE_EV - (static.core + superposed[0])[ours]
     design = fitted[:, ours]
@@ -278,7 +279,7 @@ def _places(crystal: NormalEquations, elements: Sequence[str]) -> NDArray[np.int
     return np.concatenate([elements.index(e) * n + np.arange(n) for e in crystal.elements])
 
 
-def _common_elements(first: Pairs, second: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def common_elements(first: Pairs, second: Pairs) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Places of the matrix elements of the pairs that both list, in either's flat array."""
     keys = {
         tuple(key): pair
