@@ -42,7 +42,13 @@ _BASES = np.array(
     [m for m in itertools.product((-1, 0, 1), repeat=4) if m[0] * m[3] - m[1] * m[2] == 1],
     dtype=np.int64,
 ).reshape(-1, 2, 2)
-"""Changes of a shortest basis that may become the shortest one of a slightly strained lattice."""
+"""Changes of a shortest basis (u, v) that may become the shortest one of a slightly strained
+lattice."""
+_KINDS = [
+    [1 if x == 0 else 0 if y == 0 else 2 if x == y else 3 for x, y in basis.tolist()]
+    for basis in _BASES
+]
+"""Which of u, v, u + v, u − v the rows of each are, but for the sign."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,12 +196,18 @@ def _of_index(
     whole_p = sublattices(p, first.turn)
     whole_q = np.concatenate([sublattices(q, second.turn) for q in indices])
     cells_p, cells_q = reduced(whole_p @ first.vectors), reduced(whole_q @ second.vectors)
-    # strained by V, each of the shortest lengths changes within V's stretches
-    change = _shortest(cells_p)[:, None] - _shortest(cells_q)[None]
+    # strained by V, lengths change within V's stretches: the three shortest ones do …
+    lengths_p, lengths_q = _lengths(cells_p), _lengths(cells_q)
+    shortest = [np.sort(lengths, axis=1)[:, :3] for lengths in (lengths_p, lengths_q)]
+    change = shortest[0][:, None] - shortest[1][None]
     i, j = np.nonzero(((change >= low) & (change <= high)).all(axis=2))
-    for basis in _BASES:
+    # … and so do those of the vectors that become P's basis
+    change = lengths_p[i, :2, None] - lengths_q[j, None]
+    becomes = (change >= low) & (change <= high)
+    for basis, (a, b) in zip(_BASES, _KINDS, strict=True):
+        pairs = np.flatnonzero(becomes[:, 0, a] & becomes[:, 1, b])
         inverse = np.linalg.inv(basis @ cells_q)
-        deformations: Reals = inverse[j] @ cells_p[i]
+        deformations: Reals = inverse[j[pairs]] @ cells_p[i[pairs]]
         stretches = np.log1p(principal_strains(deformations))
         fits = ((stretches >= low) & (stretches <= high)).all(axis=1)
         if window is not None:
@@ -203,19 +215,20 @@ def _of_index(
             off = polar_angle(deformations) - window[0]
             off -= period * np.rint(off / period)
             fits &= np.abs(off) <= window[1] + 1e-6
-        kept = np.flatnonzero(fits)
-        m_p = np.rint(cells_p[i[kept]] @ np.linalg.inv(first.vectors)).astype(np.int64)
-        m_q = np.rint(basis @ cells_q[j[kept]] @ np.linalg.inv(second.vectors)).astype(np.int64)
+        pairs, stretches = pairs[fits], stretches[fits]
+        m_p = np.rint(cells_p[i[pairs]] @ np.linalg.inv(first.vectors)).astype(np.int64)
+        m_q = np.rint(basis @ cells_q[j[pairs]] @ np.linalg.inv(second.vectors)).astype(np.int64)
         for n in np.flatnonzero(is_primitive_pair(m_p, m_q)):
-            strains = [100 * np.expm1(power * stretches[kept[n]]) for power in share]
+            strains = [100 * np.expm1(power * stretches[n]) for power in share]
             yield from _canonical(first, second, m_p[n], m_q[n], np.array(strains))
 
 
-def _shortest(cells: Reals) -> Reals:
-    """Logarithms of the three shortest primitive vectors of reduced cells, (n, 2, 2) → (n, 3)."""
+def _lengths(cells: Reals) -> Reals:
+    """Logarithms of |u|, |v|, |u + v| and |u − v| of reduced cells, (n, 2, 2) → (n, 4); the three
+    shortest primitive vectors are among them.
+    """
     u, v = cells[:, 0], cells[:, 1]
-    lengths = [np.linalg.norm(w, axis=1) for w in (u, v, u + v, u - v)]
-    return np.log(np.stack([lengths[0], lengths[1], np.minimum(lengths[2], lengths[3])], axis=1))
+    return np.log(np.stack([np.linalg.norm(w, axis=1) for w in (u, v, u + v, u - v)], axis=1))
 
 
 def _canonical(
