@@ -201,12 +201,15 @@ def compute(
 
     Args:
         structure: what :func:`load` takes.
-        source: ``dft`` (default), another name, or a source object.
+        source: ``dft`` (default), ``superposed`` (free atoms with fitted potentials, not
+            self-consistent: any size, an approximation), another name, or a source object.
         cache: False: neither read nor write the disk cache.
         progress: show a bar; None: in a terminal or notebook only.
         monitor: told the progress instead; can cancel from another thread.
         settings: of the source, for ``dft`` the fields of
-            :class:`~hamexplorer.dft.settings.DftSettings`: ``kmesh=(6, 6, 1)``.
+            :class:`~hamexplorer.dft.settings.DftSettings` (``kmesh=(6, 6, 1)``), for
+            ``superposed`` those of
+            :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings` (``spacing=0.133``).
 
     Raises:
         HamexplorerError: bad input or settings, an element that is not covered, too large, or

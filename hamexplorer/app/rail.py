@@ -228,7 +228,7 @@ class Rail:
     def _show_settings(self, *_: param.parameterized.Event) -> None:
         """Those of the source; where either may answer, with its name."""
         source = self._state.source
-        of_dft, of_atoms = (" (DFT)", " (superposed)") if source == "auto" else ("", "")
+        of_dft, of_atoms = (" (DFT)", " (atoms)") if source == "auto" else ("", "")
         self.kmesh.label = f"k mesh{of_dft}"
         self.cutoff.label = f"Grid cutoff, Ha{of_dft}"
         self.spacing.label = f"Grid spacing, Å{of_atoms}"

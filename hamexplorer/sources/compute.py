@@ -33,7 +33,8 @@ def compute(
         cache: True: the default one; False: none.
         monitor: is told the progress, and can cancel.
         settings: of the named source, for ``dft`` the fields of
-            :class:`~hamexplorer.dft.settings.DftSettings` (``kmesh=(6, 6, 1)``).
+            :class:`~hamexplorer.dft.settings.DftSettings` (``kmesh=(6, 6, 1)``), for ``superposed``
+            those of :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`.
 
     Raises:
         SettingsError: a setting is unknown or out of its range.
