@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import panel as pn
@@ -335,8 +336,9 @@ class BuildDialog:
             )
 
 
+@lru_cache(maxsize=1)
 def _layers() -> dict[str, dict[str, str]]:
-    """The gallery's layers: title → name, by family."""
+    """The gallery's layers: title → name, by family; read once, as each visitor has a dialog."""
     groups: dict[str, dict[str, str]] = {}
     for item in entries():
         if slab_geometry(load_gallery(item.name)) is not None:
