@@ -79,20 +79,23 @@ class Orbitals:
             centres = torch.as_tensor(self._images.centres[near], device=points.device)
             vectors = points.T - centres[:, :, None]
             squared = (vectors * vectors).sum(dim=1)
-            bounds = element.bounds(squared.amin(dim=1).sqrt().cpu().numpy())
-            keep = bounds > self._cutoff
-            used = np.flatnonzero(keep.any(axis=1))
+            nearest = squared.amin(dim=1).sqrt().cpu().numpy()
+            # nearest first: then a shell is kept at the first so many images
+            by_distance = np.argsort(nearest, kind="stable")
+            bounds = element.bounds(nearest[by_distance])
+            kept = (bounds > self._cutoff).sum(axis=0)
+            used = by_distance[: kept.max()]
             if not len(used):
                 continue
             index = torch.as_tensor(used, device=points.device)
             parts += element.values(
-                vectors[index].to(self._dtype), squared[index].to(self._dtype), keep[used], fields
+                vectors[index].to(self._dtype), squared[index].to(self._dtype), kept, fields
             )
             for shell, (start, size) in enumerate(zip(element.starts, element.sizes, strict=True)):
-                of_shell = np.flatnonzero(keep[used, shell])
-                image.append(np.repeat(count + of_shell, size))
-                local.append(np.tile(np.arange(start, start + size), len(of_shell)))
-                bound.append(np.repeat(bounds[used[of_shell], shell], size))
+                n = int(kept[shell])
+                image.append(np.repeat(np.arange(count, count + n), size))
+                local.append(np.tile(np.arange(start, start + size), n))
+                bound.append(np.repeat(bounds[:n, shell], size))
             images.append(near[used])
             count += len(used)
         chosen, bounds = np.concatenate(images), np.concatenate(bound)
@@ -161,10 +164,10 @@ class _ElementOrbitals:
         self,
         vectors: torch.Tensor,
         squared: torch.Tensor,
-        keep: NDArray[np.bool_],
+        kept: NDArray[np.int64],
         fields: torch.Tensor,
     ) -> list[torch.Tensor]:
-        """χ and u·∇χ for each of ``fields`` u, of the kept (image, shell), by shell:
+        """χ and u·∇χ for each of ``fields`` u, by shell of the first ``kept`` images:
         (1 + n_fields, n_kept (2l + 1), n_points).
 
         ``vectors`` (n_images, 3, n_points) from the images, ``squared`` their squares.
@@ -175,16 +178,17 @@ class _ElementOrbitals:
         harmonics = solid_harmonics(max(self.momenta), vectors, squared)
         turned = [directional_derivatives(harmonics, field) for field in fields]
         outward = [torch.einsum("an,ian->in", field, vectors)[:, None] for field in fields]
-        radial_slopes = self._coefficients[1] @ gaussians if len(fields) else radial
+        radial_slopes = [self._coefficients[1] @ gaussians * along for along in outward]
         parts = []
-        for shell, momentum in enumerate(self.momenta):
-            images = torch.as_tensor(np.flatnonzero(keep[:, shell]), device=squared.device)
-            angular = harmonics[momentum][images]
-            profile = radial[images, shell, None]
+        for shell, (momentum, n) in enumerate(zip(self.momenta, kept.tolist(), strict=True)):
+            angular = harmonics[momentum][:n]
+            profile = radial[:n, shell, None]
             part = squared.new_empty(1 + len(fields), *angular.shape)
             torch.mul(angular, profile, out=part[0])
-            for slope, derivative, along in zip(part[1:], turned, outward, strict=True):
-                torch.mul(angular, radial_slopes[images, shell, None] * along[images], out=slope)
-                slope.addcmul_(derivative[momentum][images], profile)
+            for slope, derivative, radial_slope in zip(
+                part[1:], turned, radial_slopes, strict=True
+            ):
+                torch.mul(angular, radial_slope[:n, shell, None], out=slope)
+                slope.addcmul_(derivative[momentum][:n], profile)
             parts.append(part.reshape(1 + len(fields), -1, squared.shape[1]))
         return parts
