@@ -6,8 +6,8 @@ to 10 are d^(N−2) s², group 11 is d^9.5 s^1.5. The free atoms' d^(N−1) s¹ 
 and d^10 s⁰⁻¹ of Pd, Cu, Ag, Au lie far from what these atoms are in crystals.
 
 The confinement radius is where the density of the unconfined atom falls to 5e-5 bohr⁻³, rounded up
-to 0.1 bohr (3.7 to 8.9 bohr): atoms that are squeezed a little are nearer to those of a crystal than
-free ones, and their sums are cheaper. docs/superposed-atoms.md has the measurements.
+to 0.1 bohr (3.7 to 8.9 bohr): atoms that are squeezed a little are nearer to those of a crystal
+than free ones, and their sums are cheaper. docs/superposed-atoms.md has the measurements.
 """
 
 from __future__ import annotations
