@@ -37,6 +37,7 @@ from hamexplorer.structures.bilayer_twist import PERIOD
 
 __all__ = ["BuildDialog", "Wish", "built_of", "cells_for", "summary"]
 
+_OFFERED = 50
 _PRESENT, _COPY = "present", "copy"
 _FIELD: dict[str, Any] = {"size": "small", "sizing_mode": "stretch_width", "margin": (6, 8)}
 _STRAINED = dict(
@@ -61,7 +62,8 @@ class Wish:
 
 
 def cells_for(wish: Wish) -> dict[str, Cell]:
-    """The cells that fit the wish, as a person chooses among them; smallest first.
+    """The cells that fit the wish, as a person chooses among them: at most 50, the smallest, or
+    the twists nearest to the wanted angle.
 
     Raises:
         HamexplorerError: a crystal that is no layer, a value outside its range, or none fits.
@@ -75,8 +77,11 @@ def cells_for(wish: Wish) -> dict[str, Cell]:
                 f"Angle {wish.angle:g}°: 0 to {turn}° are offered; the stacking 2H is turned by "
                 "180° before."
             )
+        if wish.angle is not None:
+            wanted = wish.angle
+            twists = tuple(sorted(twists, key=lambda t: (abs(t.angle - wanted), t.cells)))
         size = 2 * len(layer)
-        return {f"{t.angle:.2f}° · {size * t.cells} atoms": t for t in twists}
+        return {f"{t.angle:.3f}° · {size * t.cells} atoms": t for t in twists[:_OFFERED]}
     layers = layer_of(wish.lower), layer_of(wish.upper)
     cells = coincidence_cells(
         *layers,
@@ -94,14 +99,17 @@ def cells_for(wish: Wish) -> dict[str, Cell]:
 
 
 def first_choice(wish: Wish, cells: dict[str, Cell]) -> str:
-    """The cell nearest to the wanted angle, else the smallest that is turned."""
+    """The smallest cell of two layers; the twist that is wanted, else the smallest one."""
     labels = list(cells)
     if wish.upper is not None:
         return labels[0]
+    twists = [cell for cell in cells.values() if isinstance(cell, Twist)]
     if wish.angle is None:
         return labels[min(1, len(labels) - 1)]
-    wanted = wish.angle
-    return min(labels, key=lambda label: abs(cells[label].angle - wanted))
+    # of those that an angle with two decimals means, the smallest
+    off = [abs(twist.angle - wish.angle) for twist in twists]
+    meant = [n for n, miss in enumerate(off) if miss <= 0.01] or [0]
+    return labels[min(meant, key=lambda n: twists[n].cells)]
 
 
 def built_of(wish: Wish, cell: Cell) -> Bilayer:
@@ -113,7 +121,7 @@ def built_of(wish: Wish, cell: Cell) -> Bilayer:
     if isinstance(cell, Twist):
         return twisted_bilayer(
             wish.lower,
-            cell.angle,
+            cell,
             stacking=wish.stacking,
             distance=wish.distance,
             max_atoms=wish.max_atoms,

@@ -78,7 +78,7 @@ def twist_list(structure: Structure, max_atoms: int) -> tuple[Twist, ...]:
 
 def twisted_bilayer(
     structure: Structure,
-    angle: float,
+    angle: float | Twist,
     *,
     stacking: str = "AA",
     center: Point | None = None,
@@ -99,7 +99,7 @@ def twisted_bilayer(
 
     Args:
         structure: a layer with a hexagonal or square lattice; reduced to its primitive cell.
-        angle: degrees; 0 gives the untwisted stacking.
+        angle: degrees, 0 for the untwisted stacking; or one of :func:`twist_list`.
         stacking: one of :data:`STACKINGS`.
         center: ``hollow``, the axis of highest order with no atom on it; ``atom``, the first
             atom; an element's first atom; or a point. None: the hollow if there is one, else the
@@ -118,13 +118,12 @@ def twisted_bilayer(
     """
     layer = layer_of(structure)
     lattice = _twistable(layer)
-    _finite("angle", angle, 360.0)
     if stacking not in STACKINGS:
         raise SettingsError(f"stacking = {stacking!r}: one of {', '.join(STACKINGS)}.")
     if not tolerance > 0:
         raise SettingsError(f"tolerance = {tolerance}°: a positive angle is needed.")
     checked_vacuum(vacuum)
-    twist = nearest_twist(angle, _max_cells(layer, max_atoms), lattice, tolerance)
+    twist = _twist(angle, _max_cells(layer, max_atoms), lattice, tolerance)
     lower, where = _center(layer, center)
     start, turned = _start(layer, stacking, lower)
     first, second = _matrices(twist, lattice, turned)
@@ -228,6 +227,18 @@ def _twistable(layer: Layer) -> str:
             "a small strain."
         )
     return layer.lattice
+
+
+def _twist(angle: float | Twist, max_cells: int, lattice: str, tolerance: float) -> Twist:
+    if not isinstance(angle, Twist):
+        _finite("angle", angle, 360.0)
+        return nearest_twist(angle, max_cells, lattice, tolerance)
+    if angle not in commensurate_twists(max_cells, lattice):
+        raise SettingsError(
+            f"{angle} is not among the {lattice} lattice's twists of at most {max_cells} primitive "
+            "cells in each layer."
+        )
+    return angle
 
 
 def _matrices(twist: Twist, lattice: str, turned: float) -> tuple[Wholes, Wholes]:

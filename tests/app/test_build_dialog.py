@@ -46,12 +46,21 @@ def dialog(tmp_path: Path, crystal: Structure | None = None) -> tuple[AppState, 
 def test_twists_are_offered_with_their_sizes() -> None:
     wish = Wish(MOS2, None, angle=7.0, max_atoms=400)
     cells = cells_for(wish)
-    assert "21.79° · 42 atoms" in cells
+    assert "21.787° · 42 atoms" in cells
     chosen = first_choice(wish, cells)
-    assert chosen == "7.34° · 366 atoms"
+    assert chosen == "7.341° · 366 atoms"
     assert "366 atoms; largest strain of the layers 0.00 %" in summary(
         built_of(wish, cells[chosen])
     )
+    # cells of 3000 atoms lie nearer to 7.34 than (5, 4) does
+    wish = Wish(MOS2, None, angle=7.34, max_atoms=10_000)
+    cells = cells_for(wish)
+    assert len(cells) == 50
+    assert first_choice(wish, cells) == "7.341° · 366 atoms"
+    other = next(label for label in cells if "366" not in label)
+    report = built_of(wish, cells[other]).report
+    assert report.twist == cells[other].angle
+    assert report.layers[0].cells == cells[other].cells
     with pytest.raises(SettingsError, match="0 to 60°"):
         cells_for(Wish(MOS2, None, angle=-7.0))
 

@@ -212,6 +212,14 @@ def test_point_groups(structure: Structure, options: dict[str, Any], group: str)
     assert symmetry_info(built.structure).point_group == group
 
 
+def test_a_twist_of_the_list_is_built_as_it_is() -> None:
+    for twist in twist_list(MOS2, 120):
+        report = twisted_bilayer(MOS2, twist).report
+        assert (report.twist, report.layers[1].cells) == (twist.angle, twist.cells)
+    with pytest.raises(SettingsError, match="not among"):
+        twisted_bilayer(MOS2, twist_list(MOS2, 120)[-1], max_atoms=60)
+
+
 def test_square_twists_keep_the_fourfold_axis() -> None:
     plane = Structure(Lattice.tetragonal(4.0, 20.0), ["Pb", "S"], [[0, 0, 0.5], [0.5, 0.5, 0.5]])
     built = twisted_bilayer(plane, 36.87, center="Pb")
