@@ -20,9 +20,11 @@ __all__ = [
     "Engines",
     "ask",
     "duration",
+    "expected_accuracy",
     "recorded_accuracy",
     "refusal",
     "told_beside",
+    "unassessed",
 ]
 
 AUTOSTART_SECONDS = 90.0
@@ -70,6 +72,21 @@ def told_beside(structure: Structure, dft: Answer, accuracy: str) -> Approximati
         )
     why = "" if dft.is_quick else f"{count}: DFT would take {duration(dft.cost.seconds)}"
     return Approximation(accuracy, why, dft.cost.seconds)
+
+
+def unassessed(source: Source, structure: Structure) -> list[str]:
+    """Elements of the structure for which the accuracy that ``source`` states does not hold."""
+    assessed = source.capability().assessed
+    symbols = {site.specie.symbol for site in structure}
+    return [] if assessed is None else sorted(symbols - assessed)
+
+
+def expected_accuracy(source: Source, structure: Structure) -> str:
+    """The accuracy of superposed atoms before they are computed."""
+    missing = unassessed(source, structure)
+    if missing:
+        return f"there is no fitted potential for {', '.join(missing)}."
+    return source.capability().accuracy
 
 
 def recorded_accuracy(h: Hamiltonian) -> str | None:

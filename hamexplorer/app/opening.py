@@ -14,9 +14,11 @@ from hamexplorer.app.choosing import (
     AUTOSTART_SECONDS,
     Engines,
     ask,
+    expected_accuracy,
     recorded_accuracy,
     refusal,
     told_beside,
+    unassessed,
 )
 from hamexplorer.app.jobs import JobRunner, Post
 from hamexplorer.app.state import AppState, Job, Subject
@@ -285,7 +287,7 @@ class Opener:
 
     def _chosen(self, subject: Subject, asked: str, sources: _Sources, monitor: Monitor) -> _Given:
         """Who computes: the one that is asked for; if ``auto``, DFT where it is quick, else
-        superposed atoms. What is at hand is taken.
+        superposed atoms where their accuracy is known or DFT refuses. What is at hand is taken.
 
         Raises:
             HamexplorerError: why it cannot be computed.
@@ -299,15 +301,19 @@ class Opener:
             raise _with_advice(dft.refusal)
         if asked == "dft" or (asked == "auto" and dft.is_quick):
             return _Given(subject, sources.dft, dft.cost)
+        slow = _Given(subject, sources.dft, dft.cost)
+        can_wait = asked == "auto" and dft.cost is not None
+        if can_wait and unassessed(sources.superposed, subject.structure):
+            return slow
         ready = self._at_hand(subject, sources.superposed, monitor)
         if ready.hamiltonian is not None:
             return _Given(_with_approximation(ready, ready.hamiltonian, sources.dft))
         superposed = ask(sources.superposed, subject.structure)
         if superposed.refusal is not None:
-            if asked == "auto" and dft.cost is not None:
-                return _Given(subject, sources.dft, dft.cost)
+            if can_wait:
+                return slow
             raise refusal(dft, superposed.refusal)
-        accuracy = sources.superposed.capability().accuracy
+        accuracy = expected_accuracy(sources.superposed, subject.structure)
         beside = told_beside(subject.structure, dft, accuracy)
         return _Given(replace(subject, approximation=beside), sources.superposed, superposed.cost)
 

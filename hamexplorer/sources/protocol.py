@@ -15,13 +15,23 @@ __all__ = ["Capability", "Cost", "Source"]
 
 @dataclass(frozen=True)
 class Capability:
-    """What a source can answer."""
+    """What a source can answer.
+
+    Attributes:
+        elements: of the crystals that it takes.
+        magnetism: whether it gives an exchange field.
+        spin_orbit: whether it gives a spin-orbit part.
+        max_atoms: in the cell.
+        accuracy: what is known of it, in words.
+        assessed: elements for which ``accuracy`` holds; None: all.
+    """
 
     elements: frozenset[str]
     magnetism: bool
     spin_orbit: bool
     max_atoms: int
     accuracy: str
+    assessed: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

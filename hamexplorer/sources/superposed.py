@@ -34,13 +34,18 @@ class SuperposedSource:
         """Elements with a table of their free atom."""
         from hamexplorer.dft.engine import ELEMENTS
         from hamexplorer.dft.superposed.engine import accuracy
+        from hamexplorer.dft.superposed.residual import shipped_residuals
 
+        fitted = None
+        if self.settings.residual:
+            fitted = frozenset(shipped_residuals().coefficients)
         return Capability(
             elements=ELEMENTS,
             magnetism=self.settings.spin != "none",
             spin_orbit=self.settings.spin_orbit,
             max_atoms=self.settings.max_atoms,
             accuracy=accuracy(self.settings),
+            assessed=fitted,
         )
 
     def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's

@@ -142,6 +142,26 @@ def test_slow_dft_waits_where_atoms_cannot_be_superposed(tmp_path: Path) -> None
     assert answered(state) == "test"
 
 
+def test_atoms_whose_accuracy_is_not_known_answer_only_where_dft_refuses(tmp_path: Path) -> None:
+    def partly(settings: Any, **options: Any) -> ToyAtoms:
+        return ToyAtoms(settings, assessed=frozenset({"As", "Si"}), **options)
+
+    state, opener = visitor(tmp_path, both(atoms=partly, seconds=(SLOW, QUICK)))
+    opener.gallery("si")
+    settled(state)
+    assert answered(state) == "superposed"
+    opener.gallery("gaas")
+    waiting(state)
+    assert told(state) == ""
+    state, opener = visitor(tmp_path, both(SmallSource, atoms=partly))
+    seen: list[str] = []
+    state.param.watch(lambda _: seen.append(told(state)), "subject")
+    opener.given(large())
+    settled(state)
+    assert answered(state) == "superposed"
+    assert seen[0].endswith("approximate: there is no fitted potential for Ga.")
+
+
 @pytest.mark.parametrize(
     ("dft", "atoms", "message"),
     [

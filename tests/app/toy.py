@@ -132,9 +132,10 @@ class ToyAtoms(ToySource):
     name: str = "superposed"
     title: str = "Superposed atoms, fitted"
     accuracy: str = "near-gap levels within 0.1 eV."
+    assessed: frozenset[str] | None = None
 
     def capability(self) -> Capability:
-        return Capability(frozenset(), False, True, 2000, self.accuracy)
+        return Capability(frozenset(), False, True, 2000, self.accuracy, self.assessed)
 
     def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
         return json.dumps({"source": self.name, "spacing": getattr(self.settings, "spacing", 0)})

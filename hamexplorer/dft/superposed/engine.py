@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -175,11 +176,18 @@ def run(
     return hamiltonian
 
 
-def accuracy(settings: SuperposedSettings) -> str:
-    """What is known of the error, in words."""
+def accuracy(settings: SuperposedSettings, symbols: Iterable[str] = ()) -> str:
+    """What is known of the error, in words; for a crystal of ``symbols``."""
     if not settings.residual:
         return "Free atoms, unfitted: levels may be wrong by an electronvolt."
-    return shipped_residuals().accuracy
+    residuals = shipped_residuals()
+    missing = sorted(set(symbols) - residuals.coefficients.keys())
+    if missing:
+        return (
+            f"There is no fitted potential for {', '.join(missing)}: levels may be wrong by an "
+            "electronvolt."
+        )
+    return residuals.accuracy
 
 
 @lru_cache(maxsize=1)
@@ -259,18 +267,13 @@ def _provenance(
     warnings = list(system.warnings)
     fitted: dict[str, Any] = {}
     if settings.residual:
-        residuals = shipped_residuals()
-        missing = sorted(set(system.symbols) - residuals.coefficients.keys())
-        fitted = {"fitted_elements": sorted(set(system.symbols) & residuals.coefficients.keys())}
-        if missing:
-            warnings.append(
-                f"There is no fitted potential for {', '.join(missing)}: levels of superposed free "
-                "atoms may be wrong by an electronvolt."
-            )
-    warnings.append(f"Superposed atoms, not self-consistent. {accuracy(settings)}")
+        known = shipped_residuals().coefficients.keys()
+        fitted = {"fitted_elements": sorted(set(system.symbols) & known)}
+    told = accuracy(settings, system.symbols)
+    warnings.append(f"Superposed atoms, not self-consistent. {told}")
     return Provenance(
         source="superposed",
-        title=f"Superposed atoms, {settings.basis}" + (", fitted" if settings.residual else ""),
+        title=f"Superposed atoms{', fitted' if settings.residual else ''}: {settings.basis}",
         settings={
             **settings.physical(),
             **fitted,
