@@ -305,6 +305,13 @@ def test_impossible_settings_are_refused(layer, settings, message):
         grid_blocks(system, pairs, SuperposedPotential(system, ATOMS), GridSettings(**settings))
 
 
+def test_missing_device_is_refused(layer):
+    system, pairs, _ = layer
+    for device in ("cuda:77", "abacus"):
+        with pytest.raises(SettingsError, match="no device"):
+            grid_blocks(system, pairs, SuperposedPotential(system, ATOMS), device=device)
+
+
 def test_no_worker_is_refused(layer):
     system, pairs, _ = layer
     with pytest.raises(SettingsError, match="at least one worker"):
