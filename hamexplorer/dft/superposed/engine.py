@@ -31,6 +31,7 @@ from hamexplorer.dft.basis_sets import BASIS_SETS, PSEUDOPOTENTIAL, check_elemen
 from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
+from hamexplorer.dft.superposed.extent import count_elements
 from hamexplorer.dft.superposed.grid_blocks import GridSettings, grid_blocks
 from hamexplorer.dft.superposed.potential import LocalPotentials, SuperposedPotential
 from hamexplorer.dft.superposed.residual import (
@@ -115,9 +116,7 @@ def estimate(system: CrystalSystem, settings: SuperposedSettings) -> tuple[float
     """Wall seconds and peak bytes that :func:`run` takes, roughly."""
     threads = settings.threads or usable_cores()
     seconds = 3 + _SECONDS_PER_ATOM * system.n_atoms * (0.133 / settings.spacing) ** 3 / threads
-    pairs = pairs_by_overlap(system, settings.overlap_tolerance)
-    sizes = system.basis.sizes
-    elements = float(sizes[pairs.first] @ sizes[pairs.second])
+    elements = count_elements(system, settings.overlap_tolerance)
     spins = 1 if system.moments is None else 2
     arrays = 6 + 2 * spins + 3 * settings.spin_orbit
     return seconds, 5e8 + 8 * elements * arrays
@@ -254,7 +253,8 @@ def check_overlap(system: CrystalSystem, static: StaticBlocks) -> None:
         raise HamiltonianError(
             f"The overlap of the orbitals is not positive definite: its smallest eigenvalue at Γ "
             f"is {value[0]:.2g}. It belongs most to the atoms {system.symbols[first]}{first + 1} "
-            f"and {system.symbols[second]}{second + 1}: they stand too close for this basis."
+            f"and {system.symbols[second]}{second + 1}: they stand too close for this basis, or "
+            "overlap_tolerance is too large."
         ) from None
 
 
