@@ -101,6 +101,17 @@ def test_an_option_of_the_other_source_is_refused_by_name(
     assert f"of --source {other} there are --" in message
 
 
+def test_silicon_by_superposed_atoms(silicon: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine itself; a self-consistent calculation gives an indirect gap of 0.6 eV."""
+    given = [*ATOMS, "--grid-spacing", "0.25", "--spacing", "0.1", "--no-cache", "--json"]
+    assert main(["bands", str(silicon), *given]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["title"].startswith("Superposed atoms, fitted")
+    assert "not self-consistent" in data["warnings"][-1]
+    assert 0.4 < data["gap_on_path"]["value"] < 0.8
+    assert not data["gap_on_path"]["is_direct"]
+
+
 def test_an_option_apart_is_refused_by_the_name_it_has_there(
     silicon: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
