@@ -87,10 +87,12 @@ class TileIndex:
         target += self._local[columns]
         dropped = None
         if not self._complete:
-            stored = starts >= 0
-            lost = [(~stored * product).abs().amax(dim=1) for product in values]
+            missing = starts < 0
+            lost = [(missing * product).abs().amax(dim=1) for product in values]
             largest = torch.stack(lost).amax(dim=0).cpu().numpy().astype(np.float64)
             dropped = self._orbital[rows], largest
-            target = target[stored]
-            values = [product[stored] for product in values]
+            # zeros at the first place cost less than leaving them out
+            target.masked_fill_(missing, 0)
+            for product in values:
+                product.masked_fill_(missing, 0.0)
         return Panel(target.reshape(-1), [product.reshape(-1) for product in values], dropped)
