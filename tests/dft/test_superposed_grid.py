@@ -329,3 +329,15 @@ def test_no_worker_is_refused(layer):
     system, pairs, _ = layer
     with pytest.raises(SettingsError, match="at least one worker"):
         grid_blocks(system, pairs, SuperposedPotential(system, ATOMS), workers=0)
+
+
+def test_atoms_on_faces_and_outside_of_the_cell() -> None:
+    """Bi2Se3's reduced cell has one at the origin and two in other cells."""
+    system = crystal_system(load_gallery("bi2se3"), DftSettings(basis="gth-szv-molopt-sr"))
+    assert system.fractional.max() > 2
+    near = pairs_by_overlap(system, 1e-9)
+    pairs = Pairs(near.first, near.second, near.cell, system.basis.sizes)
+    (overlap,) = two_centre_blocks(system, near, ("int1e_ovlp",))
+    one = Field(lambda points: torch.ones_like(points[:, 0]))
+    found = grid_blocks(system, pairs, one, GridSettings(spacing=0.3)).blocks[0]
+    assert np.abs(found - overlap).max() < 3e-5

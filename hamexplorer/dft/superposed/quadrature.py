@@ -71,7 +71,10 @@ class Quadrature:
         """Points (n, 3), bohr, and weights (n,), bohr³, of one patch."""
         if isinstance(patch, int):
             points, weights = self._ball
-            centre = torch.as_tensor(self.system.positions[patch], device=self.device)
+            # the images about the home cell are those that are known
+            place = self.system.fractional[patch]
+            cell = np.where(self.system.periodic, np.floor(place), 0)
+            centre = torch.as_tensor((place - cell) @ self.system.lattice, device=self.device)
             return points + centre, weights
         points = self.grid.points(patch, self.device)
         weights = torch.ones_like(points[:, 0])

@@ -19,8 +19,10 @@ from scipy.spatial import cKDTree
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import SettingsError
 
-__all__ = ["Images", "Tile", "UniformGrid", "uniform_grid"]
+__all__ = ["AROUND", "Images", "Tile", "UniformGrid", "uniform_grid"]
 
+AROUND = 3.0
+"""How far from the home cell points may lie, bohr: those of balls about atoms at its faces do."""
 _LARGEST_TILE = 100_000
 _MOST_POINTS = 10**10
 
@@ -113,7 +115,7 @@ def uniform_grid(system: CrystalSystem, spacing: float) -> UniformGrid:
 
 
 class Images:
-    """The periodic images of a system's atoms that reach its home cell.
+    """The periodic images of a system's atoms that reach its home cell or :data:`AROUND` of it.
 
     Attributes:
         atom: (n,) site of each image.
@@ -133,7 +135,7 @@ class Images:
         atoms, cells = [], []
         for k in range(len(self.elements)):
             own = np.flatnonzero(kind == k)
-            margin = self._reach[k] / heights
+            margin = (self._reach[k] + AROUND) / heights
             for atom in own.tolist():
                 place = system.fractional[atom]
                 low = np.where(system.periodic, np.ceil(-margin - place), 0).astype(int)
