@@ -48,7 +48,7 @@ def opened(
     ) -> tuple[Any, str]:
         def make() -> Any:
             return app.make_page(
-                load_gallery("gaas") if source is ToySource else None,
+                load_gallery("gaas") if isinstance(source, type) else None,
                 cache=HamiltonianCache(tmp_path / "cache"),
                 engines=Engines(
                     dft=lambda settings: source(settings, **options),
