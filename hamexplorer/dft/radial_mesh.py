@@ -170,5 +170,5 @@ def _derivative_matrix(order: int) -> NDArray[np.float64]:
     """D_qk = φ_k'(x_q) of the Lagrange polynomials on the Lobatto points."""
     points = _lobatto(order)[0]
     slopes = legval(points, legder(np.eye(order + 1))).T
-    matrix: NDArray[np.float64] = np.linalg.solve(legvander(points, order).T, slopes.T).T
-    return matrix
+    matrix = np.linalg.solve(legvander(points, order).T, slopes.T).T
+    return np.asarray(matrix, dtype=np.float64)
