@@ -7,7 +7,7 @@ and d^10 s⁰⁻¹ of Pd, Cu, Ag, Au lie far from what these atoms are in crysta
 
 The confinement radius is where the density of the unconfined atom falls to 5e-5 bohr⁻³, rounded up
 to 0.1 bohr (3.7 to 8.9 bohr): atoms that are squeezed a little are nearer to those of a crystal
-than free ones, and their sums are cheaper. docs/superposed-atoms.md has the measurements.
+than free ones. docs/superposed-atoms.md has the measurements.
 """
 
 from __future__ import annotations
