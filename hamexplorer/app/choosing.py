@@ -85,7 +85,7 @@ def expected_accuracy(source: Source, structure: Structure) -> str:
     """The accuracy of superposed atoms before they are computed."""
     missing = unassessed(source, structure)
     if missing:
-        return f"there is no fitted potential for {', '.join(missing)}."
+        return f"There is no fitted potential for {', '.join(missing)}."
     return source.capability().accuracy
 
 

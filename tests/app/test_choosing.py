@@ -159,7 +159,7 @@ def test_atoms_whose_accuracy_is_not_known_answer_only_where_dft_refuses(tmp_pat
     opener.given(large())
     settled(state)
     assert answered(state) == "superposed"
-    assert seen[0].endswith("approximate: there is no fitted potential for Ga.")
+    assert seen[0].endswith("approximate: There is no fitted potential for Ga.")
 
 
 @pytest.mark.parametrize(
