@@ -153,7 +153,8 @@ class _ElementOrbitals:
         envelope *= radii**momenta * np.sqrt((2 * momenta + 1) / (4 * np.pi))
         # what is not exceeded from this radius on
         self._bounds = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
-        self.reach = float(radii[np.argmax((self._bounds <= cutoff).all(axis=0))])
+        seen = np.count_nonzero((self._bounds > cutoff).any(axis=0))
+        self.reach = float(radii[min(seen, len(radii) - 1)])
 
     def bounds(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Largest |χ| of each shell at and beyond ``distances`` (n,), (n, n_shells)."""
