@@ -93,6 +93,7 @@ def _equations(
 
 def _record(crystals: list[NormalEquations], validation: CrossValidation) -> dict[str, Any]:
     from hamexplorer.dft.superposed import engine
+    from hamexplorer.dft.superposed.residual import atoms_digest
     from hamexplorer.provenance import package_versions, timestamp
     from hamexplorer.units import HARTREE_EV
 
@@ -100,6 +101,7 @@ def _record(crystals: list[NormalEquations], validation: CrossValidation) -> dic
         return {name: round(1000 * HARTREE_EV * value, 3) for name, value in errors.items()}
 
     return {
+        "atoms": atoms_digest(),
         "crystals": {c.name: {"compound": c.compound, "elements": c.elements} for c in crystals},
         "penalty": validation.penalty,
         "rms_meV": {

@@ -9,6 +9,7 @@ import typer
 from hamexplorer.cli import (
     app_command,
     atoms,
+    atoms_fit,
     bands,
     build,
     cache,
@@ -62,5 +63,6 @@ application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
 application.add_typer(build.application, name="build")
 application.add_typer(model.application, name="model")
+atoms.application.command("fit")(atoms_fit.fit)
 application.add_typer(atoms.application, name="atoms")
 application.add_typer(cache.application, name="cache")

@@ -9,6 +9,7 @@ Hamiltonians (:mod:`.fit`), with their covariance, and lie in ``assets/dft/atomi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ __all__ = [
     "EXPONENTS",
     "REACH",
     "AtomicResiduals",
+    "atoms_digest",
     "load_residuals",
     "radial_functions",
     "save_residuals",
@@ -129,8 +131,24 @@ def _extended(atom: FreeAtom, count: int) -> FreeAtom:
 
 @lru_cache(maxsize=1)
 def shipped_residuals() -> AtomicResiduals:
-    """Those of ``assets/dft``."""
-    return load_residuals(asset("dft/atomic_residuals.json"))
+    """Those of ``assets/dft``.
+
+    Raises:
+        FileFormatError: they were fitted to other free atoms than those that are shipped.
+    """
+    residuals = load_residuals(asset("dft/atomic_residuals.json"))
+    if residuals.record.get("atoms") != atoms_digest():
+        raise FileFormatError(
+            "The fitted potentials belong to other tables of free atoms; make them anew: "
+            "hamexplorer atoms fit."
+        )
+    return residuals
+
+
+@lru_cache(maxsize=1)
+def atoms_digest() -> str:
+    """First 16 digits of the SHA-256 of the shipped free atoms."""
+    return hashlib.sha256(asset("dft/free_atoms.h5").read_bytes()).hexdigest()[:16]
 
 
 def load_residuals(path: Path) -> AtomicResiduals:
