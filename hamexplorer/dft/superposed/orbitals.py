@@ -153,7 +153,7 @@ class _ElementOrbitals:
         envelope *= radii**momenta * np.sqrt((2 * momenta + 1) / (4 * np.pi))
         # what is not exceeded from this radius on
         self._bounds = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
-        seen = np.count_nonzero((self._bounds > cutoff).any(axis=0))
+        seen = int(np.count_nonzero((self._bounds > cutoff).any(axis=0)))
         self.reach = float(radii[min(seen, len(radii) - 1)])
 
     def bounds(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
