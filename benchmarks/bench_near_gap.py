@@ -1,6 +1,6 @@
 """Forty bands around the gap of MoS2 supercells at Γ, K and a general k: seconds, memory, errors.
 
-    python benchmarks/bench_near_gap.py [4 8 11] [--bands 40] [--soc 1] [--check edges]
+    python benchmarks/bench_near_gap.py [4 8 11] [--bands 40] [--soc 1] [--check edges] [--points 3]
 
 The argument are numbers n of n×n cells of the shipped MoS2 (3n² atoms). Every size runs in a
 process of its own, so that the peak of its memory is its own: beside the Hamiltonian's blocks,
@@ -24,6 +24,7 @@ from hamexplorer.cores import usable_cores
 from hamexplorer.hamiltonian import SpinState, load_hamiltonian
 from hamexplorer.progress import Monitor, ProgressEvent
 from hamexplorer.properties import BandSolver, near_gap_states
+from hamexplorer.properties.near_gap import Check
 from hamexplorer.properties.pencil import pencils
 from hamexplorer.properties.shift_invert import point_memory
 
@@ -49,18 +50,18 @@ class Stages:
         self._last = (kind if "k-point" in event.message else "search", now)
 
 
-def one(n: int, n_bands: int, soc: float, check: str) -> None:
+def one(n: int, n_bands: int, soc: float, check: Check, n_points: int) -> None:
     """One size, printed."""
     primitive = load_hamiltonian(asset("examples/mos2.h5"))
     h = supercell(primitive, (n, n, 1))
-    state, stages = SpinState(soc), Stages()
+    state, stages, points = SpinState(soc), Stages(), POINTS[:n_points]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     wall, cpu = time.perf_counter(), time.process_time()
-    found = near_gap_states(h, POINTS, n_bands, state, check=check, monitor=Monitor(stages))
+    found = near_gap_states(h, points, n_bands, state, check=check, monitor=Monitor(stages))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     error = 0.0
-    for k, energies in zip(POINTS, found.energies, strict=True):
+    for k, energies in zip(points, found.energies, strict=True):
         levels = BandSolver(primitive, folded_kpoints(k, (n, n, 1))).energies(state)
         bands = slice(found.first_band, found.first_band + n_bands)
         error = max(error, float(np.abs(np.sort(levels.ravel())[bands] - energies).max()))
@@ -83,13 +84,15 @@ def main() -> None:
     parser.add_argument("--bands", type=int, default=40)
     parser.add_argument("--soc", type=float, default=1.0)
     parser.add_argument("--check", choices=["edges", "none"], default="edges")
+    parser.add_argument("--points", type=int, choices=[1, 2, 3], default=3)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     for n in given.cells:
         if given.one:
-            one(n, given.bands, given.soc, given.check)
+            one(n, given.bands, given.soc, given.check, given.points)
             continue
-        options = [f"--bands={given.bands}", f"--soc={given.soc}", f"--check={given.check}"]
+        names = ("bands", "soc", "check", "points")
+        options = [f"--{name}={getattr(given, name)}" for name in names]
         subprocess.run([sys.executable, __file__, str(n), "--one", *options], check=True)
 
 

@@ -10,14 +10,23 @@ import torch
 from numpy.typing import NDArray
 
 from hamexplorer.errors import ConvergenceError, HamiltonianError
+from hamexplorer.properties.hermitian_factor import SingularMatrix
 
-__all__ = ["BlockLanczos", "Nearest"]
+__all__ = ["ON_LEVEL", "BlockLanczos", "Nearest", "Tolerance", "krylov_size"]
 
-_SPARE = 400
+ON_LEVEL = 1e-6
+"""eV; a level as near as this to σ drowns the others, and rounding could miscount it."""
+_CLUSTER = 1e-5
+"""Values nearer than this, against the largest, are one when distances are taken."""
 _DROPPED = 1e-12
 """A direction shorter than this, against the largest 1/|E − σ|, is rounding."""
 
 Product = Callable[[torch.Tensor], torch.Tensor]
+
+
+def krylov_size(n_states: int) -> int:
+    """Vectors that are at most tried for so many states."""
+    return 20 * n_states + 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,21 +37,45 @@ class Nearest:
         energies: (n_low + n_high,), eV, ascending.
         n_low: how many of them lie below σ.
         errors: (n_low + n_high,), eV: |E − exact| is not larger, but for rounding.
+        residuals: (n_low + n_high,), eV: ‖r‖_S/θ², of the order of the states' error times the
+            distance to the next level.
         weights: coefficients of the states in the Lanczos basis, (m, n_low + n_high).
     """
 
     energies: NDArray[np.float64]
     n_low: int
     errors: NDArray[np.float64]
+    residuals: NDArray[np.float64]
     weights: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What is accurate enough, eV: errors of energies, residuals of states, and residuals of
+    guards.
+    """
+
+    energy: float
+    state: float
+    guard: float
+
+    def met(self, found: Nearest, inner: slice) -> bool:
+        """Whether ``found`` is, of which all but ``inner`` are guards."""
+        energies, states = found.errors[inner], found.residuals[inner]
+        return bool(
+            (energies <= self.energy).all()
+            and (states <= self.state).all()
+            and (found.residuals <= self.guard).all()
+        )
 
 
 class BlockLanczos:
     """A growing S-orthonormal basis Q of the block Krylov space of A⁻¹S, A = H − σS.
 
     With θ, y from Qᴴ S A⁻¹ S Q the energies are E = σ + 1/θ; one lies within ‖r‖_S/θ² of it, r
-    being the residual of θ. All vectors are kept orthogonal to each other, and a block finds as
-    many copies of a degenerate level as it has columns, where a single vector finds one.
+    being the residual of θ, and within ‖r‖²_S/(δθ²) where the next θ is δ away. All vectors are
+    kept orthogonal to each other, and a block finds as many copies of a degenerate level as it has
+    columns, where a single vector finds one.
 
     Args:
         solve: b ↦ A⁻¹ b for columns (n, m).
@@ -77,35 +110,50 @@ class BlockLanczos:
         self.widen(block)
 
     def nearest(
-        self, n_low: int, n_high: int, tolerance: float, tell: Callable[[int], None] | None = None
+        self,
+        n_low: int,
+        n_high: int,
+        tolerance: Tolerance,
+        guards: tuple[int, int] = (0, 0),
+        tell: Callable[[int], None] | None = None,
     ) -> Nearest:
-        """The ``n_low`` energies next below σ and the ``n_high`` next above, each within
-        ``tolerance`` (eV). A later call goes on from the basis that is there.
+        """The ``n_low`` energies next below σ and the ``n_high`` next above, and beyond them
+        ``guards`` more that need not be as accurate. A later call goes on from the basis there is.
 
         Args:
-            n_low: at most as many as there are.
+            n_low: with its guards at most as many as there are.
             n_high: likewise.
-            tolerance: eV.
+            tolerance: what is accurate enough.
+            guards: below the low ones, above the high ones.
             tell: called with the size of the basis at each step; may raise to stop.
 
         Raises:
             ConvergenceError: a subspace several times as large as the number of states does not
                 hold them.
             HamiltonianError: S is found not to be positive definite.
+            SingularMatrix: σ lies on a level.
         """
-        most = min(self._size, 8 * (n_low + n_high) + _SPARE)
+        low, high = n_low + guards[0], n_high + guards[1]
+        inner = slice(guards[0], low + n_high)
+        most = min(self._size, krylov_size(low + high))
+        due = 0
         while True:
-            found = self._chosen(n_low, n_high)
-            if found is not None and (found.errors <= tolerance).all():
-                return found
-            if len(self._q) >= most:
+            full = len(self._q) >= most
+            if len(self._q) >= due or full:
+                found = self._chosen(low, high)
+                due = len(self._q) + len(self._q) // 8
+                if found is not None and tolerance.met(found, inner):
+                    return found
+            if full:
                 raise ConvergenceError(
-                    f"{n_low + n_high} states near {self._sigma:.3f} eV were not found in a "
-                    f"subspace of {len(self._q)}. S(k) may be nearly singular; ask for fewer bands."
+                    f"{low + high} states near {self._sigma:.3f} eV were not found in a subspace "
+                    f"of {len(self._q)}. S(k) may be nearly singular; ask for fewer bands."
                 )
             if tell is not None:
                 tell(len(self._q))
             self._grow()
+            if self._scale > 1 / ON_LEVEL:
+                raise SingularMatrix
 
     def states(self, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """States c and S c, each (n, m), with c† S c = 1, of columns of :attr:`Nearest.weights`."""
@@ -198,6 +246,22 @@ class BlockLanczos:
         return Nearest(
             self._sigma + 1 / near,
             n_low,
+            _bounds(values, residual)[chosen] / near**2,
             residual[chosen] / near**2,
             y[:, torch.as_tensor(chosen.copy())],
         )
+
+
+def _bounds(values: NDArray[np.float64], residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far Ritz values (ascending) are from eigenvalues: R, or R²/δ if that is less, δ being
+    the distance from a cluster of them, of largest residual R, to the next ones.
+    """
+    distance = np.diff(values)
+    begins = np.flatnonzero(np.r_[True, distance > _CLUSTER * np.abs(values).max()])
+    count = np.diff(np.r_[begins, len(values)])
+    largest = np.maximum.reduceat(residual, begins)
+    between = distance[begins[1:] - 1] - np.maximum(largest[1:], largest[:-1])
+    apart = np.minimum(np.r_[np.inf, between], np.r_[between, np.inf])
+    apart = np.where(apart > 0, apart, np.finfo(float).tiny)
+    with np.errstate(over="ignore"):
+        return np.repeat(np.minimum(largest, largest**2 / apart), count)

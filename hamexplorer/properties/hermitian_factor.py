@@ -17,7 +17,7 @@ _BLOCK = 256
 
 
 class SingularMatrix(Exception):
-    """A pivot is exactly zero; another shift avoids it."""
+    """The shift is an eigenvalue, or next to one; another shift avoids it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import ConvergenceError
 from hamexplorer.hamiltonian import Hamiltonian, SpinState
-from hamexplorer.properties.block_lanczos import BlockLanczos, Nearest
+from hamexplorer.properties.block_lanczos import ON_LEVEL, BlockLanczos, Nearest, Tolerance
 from hamexplorer.properties.hermitian_factor import SingularMatrix
 from hamexplorer.properties.pencil import Pencil
 from hamexplorer.properties.shift_invert import ShiftedPoint, Workspace
 
 __all__ = ["Levels", "Window", "levels_in_window", "rough_level"]
 
-_TOLERANCE = 1e-9
-"""eV."""
+_EXACT = Tolerance(energy=1e-9, state=1e-6, guard=1e-5)
+_ROUGH = Tolerance(energy=1e-3, state=1e-2, guard=1e-2)
 _GUARD = 4
 """Levels beyond the window that are found with it: an edge is put between two of them."""
 _REACH = 100
 """Levels between σ and the window that Lanczos still bridges: cheaper than another factor."""
-_ON_LEVEL = 1e-6
-"""eV; a shift as near as this to a level moves: rounding could miscount it."""
-_SPACED = 1e-7
-"""eV; levels nearer than this are one, and no edge is put between them."""
+_ASIDE = 1e-3
+"""eV; a shift that lies on a level moves by so much."""
+_SPACED = 1e-4
+"""eV; no edge is put between levels nearer than this: guards are known to 1e-5."""
 _STEPS = 60
 _BLOCK = 16
 """Lanczos vectors at a time: a level of that many copies is still found whole."""
@@ -79,7 +79,9 @@ def levels_in_window(
     """
     share = 1 / 3 if check else 1.0
     for attempt in range(3):
-        found = _found(at, window, sigma, attempt, lambda what, part: tell(what, share * part))
+        found = _found(
+            at, window, sigma, attempt, check, lambda what, part: tell(what, share * part)
+        )
         sigma = found.sigma
         begin = window.first - found.start
         chosen = slice(begin, begin + window.last - window.first + 1)
@@ -106,7 +108,8 @@ def rough_level(h: Hamiltonian, workspace: Workspace, tell: Tell) -> tuple[float
     at = ShiftedPoint((part,), np.zeros(3), workspace)
     at.prepare()
     filled = min(max(round(h.n_electrons / 2), 1), part.size - 1)
-    found = _found(at, Window(filled - 1, filled), _site_level(h, filled), 0, tell)
+    window = Window(filled - 1, filled)
+    found = _found(at, window, _site_level(h, filled), 0, False, tell, _ROUGH)
     top = filled - 1 - found.start
     return float(found.near.energies[top : top + 2].mean()), at.n_factorisations
 
@@ -129,14 +132,23 @@ class _Found:
     edges: tuple[tuple[int, float] | None, tuple[int, float] | None]
 
 
-def _found(at: ShiftedPoint, window: Window, sigma: float, attempt: int, tell: Tell) -> _Found:
+def _found(
+    at: ShiftedPoint,
+    window: Window,
+    sigma: float,
+    attempt: int,
+    check: bool,
+    tell: Tell,
+    tolerance: Tolerance = _EXACT,
+) -> _Found:
+    """Shift until the window is in reach and no level lies on the shift; ``check``: with edges."""
     lower: tuple[float, int] | None = None
     upper: tuple[float, int] | None = None
     step = 1.0
     for _ in range(_STEPS):
         below = _count(at, sigma, tell, (0.0, 0.8))
-        if below is None:  # a level lies at sigma
-            sigma += 1e3 * _ON_LEVEL
+        if below is None:
+            sigma += _ASIDE
             continue
         if max(window.first - below, below - window.last - 1) > _REACH:
             if below < window.first:
@@ -149,10 +161,13 @@ def _found(at: ShiftedPoint, window: Window, sigma: float, attempt: int, tell: T
         lanczos = BlockLanczos(
             at.solve, at.overlap, at.size, sigma, at.dtype, _BLOCK << attempt, attempt
         )
-        found = _around(lanczos, window, sigma, below, at.size, tell)
-        if np.abs(found.near.energies - sigma).min() >= _ON_LEVEL:
-            return found
-        sigma = _away(found.near.energies, sigma)
+        try:
+            found = _around(lanczos, window, sigma, below, at.size, check, tell, tolerance)
+            if np.abs(found.near.energies - sigma).min() > ON_LEVEL:
+                return found
+        except SingularMatrix:
+            pass
+        sigma += _ASIDE
     raise ConvergenceError(
         f"No shift was found near levels {window.first} … {window.last} at k = "
         f"{at.k.round(6).tolist()}: the last one was {sigma:.4f} eV."
@@ -160,20 +175,30 @@ def _found(at: ShiftedPoint, window: Window, sigma: float, attempt: int, tell: T
 
 
 def _around(
-    lanczos: BlockLanczos, window: Window, sigma: float, below: int, size: int, tell: Tell
+    lanczos: BlockLanczos,
+    window: Window,
+    sigma: float,
+    below: int,
+    size: int,
+    check: bool,
+    tell: Tell,
+    tolerance: Tolerance,
 ) -> _Found:
-    """The window and some levels beyond, so many that an edge fits between two of them."""
+    """The window and some levels beyond; with ``check`` so many that an edge fits between two."""
     guard = _GUARD
+    n_low, n_high = max(below - window.first, 0), max(window.last + 1 - below, 0)
     while True:
-        n_low = min(max(below - window.first, 0) + guard, below)
-        n_high = min(max(window.last + 1 - below, 0) + guard, size - below)
+        guards = min(guard, below - n_low), min(guard, size - below - n_high)
         near = lanczos.nearest(
             n_low,
             n_high,
-            _TOLERANCE,
+            tolerance,
+            guards,
             lambda m: tell(f"levels around {sigma:.3f} eV, subspace of {m}", 0.9),
         )
-        start = below - n_low
+        start = below - n_low - guards[0]
+        if not check:
+            return _Found(lanczos, near, sigma, below, start, (None, None))
         edges = (
             _edge(near.energies, start, max(window.first - guard, start + 1), window.first),
             _edge(near.energies, start, window.last + 1, window.last + guard),
@@ -182,7 +207,7 @@ def _around(
             edge is not None or end
             for edge, end in zip(edges, (window.first == 0, window.last == size - 1), strict=True)
         ]
-        if all(fits) or (n_low == below and n_high == size - below):
+        if all(fits) or (start == 0 and below + n_high + guards[1] == size):
             return _Found(lanczos, near, sigma, below, start, edges)
         guard *= 2
 
@@ -236,15 +261,6 @@ def _next_shift(
         return lower[0] + step
     assert upper is not None
     return upper[0] - step
-
-
-def _away(energies: _Array, sigma: float) -> float:
-    """The middle of the widest spacing between the six levels next to ``sigma``."""
-    near = np.sort(energies[np.argsort(np.abs(energies - sigma))[:6]])
-    if len(near) < 2 or np.diff(near).max() < 4 * _ON_LEVEL:
-        return float(near.max()) + 1e3 * _ON_LEVEL
-    widest = int(np.diff(near).argmax())
-    return float(near[widest] + near[widest + 1]) / 2
 
 
 def _site_level(h: Hamiltonian, filled: int) -> float:

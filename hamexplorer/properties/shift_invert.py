@@ -57,7 +57,7 @@ def is_sparse(parts: tuple[Pencil, ...]) -> bool:
 def point_memory(parts: tuple[Pencil, ...], n_bands: int, *, real: bool = False) -> float:
     """Bytes at the peak for one k-point, beside the Hamiltonian's blocks.
 
-        b (Σ N² + n² + 3 M ΣN) + 0.3 GB,  M = 8 n_bands + 100
+        b (Σ N² + n² + 3 M ΣN) + 0.3 GB,  M = 15 n_bands + 500
 
     with b = 16 (real: 8) bytes, N the order of H(k) (2n for spinors), n spatial orbitals (for the
     overlap) and M Lanczos vectors. Where H(k) is stored sparse the fill is not known before: 40
@@ -65,7 +65,7 @@ def point_memory(parts: tuple[Pencil, ...], n_bands: int, *, real: bool = False)
     """
     item = 8 if real else 16
     total = sum(part.size for part in parts)
-    vectors = 3 * min(8 * n_bands + 100, total) * total
+    vectors = 3 * min(15 * n_bands + 500, total) * total
     n, density = parts[0].n_orbitals, parts[0].density
     if is_sparse(parts):
         stored = density * sum(part.size**2 for part in parts) + density * n * n
