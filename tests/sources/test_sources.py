@@ -11,7 +11,16 @@ from chain import ChainSource, chain_hamiltonian, chain_structure
 
 from hamexplorer.errors import FileFormatError, ResourceLimitError, SettingsError, StructureError
 from hamexplorer.hamiltonian import save_hamiltonian
-from hamexplorer.sources import DftSource, FileSource, Source, compute, make_source, source_names
+from hamexplorer.sources import (
+    DftSource,
+    FileSource,
+    Source,
+    SuperposedSource,
+    compute,
+    make_source,
+    source_names,
+)
+from hamexplorer.structures import load_gallery
 
 
 @pytest.fixture
@@ -22,9 +31,9 @@ def stored(tmp_path: Path) -> Path:
 
 
 def test_every_source_keeps_the_protocol(stored: Path) -> None:
-    for source in (FileSource(stored), ChainSource()):
+    for source in (FileSource(stored), ChainSource(), DftSource(), SuperposedSource()):
         assert isinstance(source, Source)
-    assert source_names() == ("dft", "file", "model")
+    assert source_names() == ("dft", "superposed", "file", "model")
 
 
 def test_file_answers_for_its_own_structure_alone(stored: Path) -> None:
@@ -58,10 +67,16 @@ def test_file_that_is_missing_foreign_truncated_or_huge(
 
 
 def test_registry_names_what_is_wrong() -> None:
-    with pytest.raises(SettingsError, match=r"no source 'vasp'; accepted are dft, file"):
+    with pytest.raises(
+        SettingsError, match=r"no source 'vasp'; accepted are dft, superposed, file, model"
+    ):
         make_source("vasp")
     with pytest.raises(SettingsError, match=r"no setting 'kmesg'; there are basis, kmesh"):
         make_source("dft", kmesg=(1, 1, 1))
+    with pytest.raises(SettingsError, match=r"superposed atoms has no setting 'kmesh'"):
+        make_source("superposed", kmesh=(1, 1, 1))
+    with pytest.raises(SettingsError, match=r"spacing must lie in 0\.03 … 0\.5 Å, not 2"):
+        make_source("superposed", spacing=2)
     with pytest.raises(SettingsError, match="smearing must lie in"):
         make_source("dft", smearing=-0.1)
     with pytest.raises(SettingsError, match="takes one setting, path"):
@@ -86,3 +101,21 @@ def test_dft_key_holds_physics_and_engine_but_not_threads() -> None:
     key = make_source("dft").settings_key(structure)
     assert make_source("dft", threads=1, memory_limit=4e9).settings_key(structure) == key
     assert make_source("dft", smearing=0.004).settings_key(structure) != key
+
+
+def test_superposed_atoms_have_a_key_of_their_own_and_count_what_they_take() -> None:
+    structure = load_gallery("si")
+    source = make_source("superposed")
+    key = source.settings_key(structure)
+    assert key not in (make_source("dft").settings_key(structure), None)
+    limits = {"threads": 1, "memory_limit": 4e9, "max_atoms": 3000}
+    assert make_source("superposed", **limits).settings_key(structure) == key
+    for other in ({"spacing": 0.2}, {"residual": False}):
+        assert make_source("superposed", **other).settings_key(structure) != key
+    assert source.estimate(structure * (3, 3, 3)).seconds > source.estimate(structure).seconds
+    with pytest.raises(ResourceLimitError, match="at most 2000"):
+        source.check(structure * (11, 10, 10))
+    told, bare = source.capability(), make_source("superposed", residual=False).capability()
+    assert told.assessed is not None
+    assert "Si" in told.assessed
+    assert "unfitted" in bare.accuracy
