@@ -7,8 +7,8 @@ of an element E, superposed free atoms' H0 and the self-consistent H of a crysta
 
 over u and one constant c_s per crystal (the zeros of energy of periodic crystals differ); n_s are
 its atoms, d_Ek² the diagonal of the normal matrix. µ is the one with the least error on compounds
-that were left out; the covariance of u is the jackknife's over compounds. Every crystal enters by
-its normal equations alone, so that leaving one out costs nothing.
+that were left out (geometric mean over the crystals); the covariance of u is the jackknife's over
+compounds. Every crystal enters by its normal equations alone: leaving one out costs nothing.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class CrossValidation:
         before: by crystal, without fitted potentials.
         inside: by crystal, all fitted.
         outside: by crystal, its compound left out.
-        by_penalty: mean of ``outside`` / ``before`` for every µ that was tried.
+        by_penalty: geometric mean of ``outside`` / ``before`` for every µ that was tried.
     """
 
     penalty: float
@@ -194,7 +194,7 @@ def fit(crystals: Sequence[NormalEquations]) -> tuple[AtomicResiduals, CrossVali
     errors = {mu: _outside(crystals, elements, mu) for mu in PENALTIES}
     before = {c.name: c.rms(np.zeros(len(c.vector))) for c in crystals}
     scores = {
-        mu: float(np.mean([outside[name] / before[name] for name in outside]))
+        mu: float(np.exp(np.mean([np.log(outside[name] / before[name]) for name in outside])))
         for mu, outside in errors.items()
     }
     penalty = min(scores, key=scores.__getitem__)
