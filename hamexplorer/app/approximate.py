@@ -19,7 +19,12 @@ class ApproximationLine:
 
     def __init__(self, state: AppState, opener: Opener) -> None:
         self._state = state
-        self.text = Line(css="font-size: 13px;", margin=(6, 12), css_classes=["hx-approximate"])
+        self.text = Line(
+            css="font-size: 13px;",
+            margin=(6, 12),
+            css_classes=["hx-approximate"],
+            styles={"align-self": "center"},
+        )
         self.dft = pmui.Button(label="", variant="outlined", size="small", margin=(4, 12, 4, 0))
         self.dft.on_click(lambda _: opener.start("dft"))
         self.view = pn.Row(

@@ -29,6 +29,7 @@ class ProvenanceStrip:
             css="font-size: 12.5px; white-space: nowrap; overflow: hidden;",
             margin=(4, 12),
             css_classes=["hx-provenance"],
+            styles={"align-self": "center"},
         )
         self.warnings = pmui.Button(
             label="", color="warning", variant="text", size="small", margin=(2, 4), visible=False
