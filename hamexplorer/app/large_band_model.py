@@ -40,7 +40,7 @@ class LargeBandModel:
         return (
             f"{len(self.hamiltonian.structure)} atoms with {self.hamiltonian.basis.n_orbitals} "
             f"orbitals are too many for all bands: {self.n_bands} around the gap are computed at "
-            "the named k-points, and no density of states."
+            "the named k-points (lines between them only guide the eye), and no density of states."
         )
 
     def is_ready(self, state: SpinState) -> bool:

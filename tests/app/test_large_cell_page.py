@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import Browser, wait_until
 from supercells import supercell
 from test_jobs import eventually
 from toy import toy_hamiltonian, toy_magnet
+from visit import LONG, clean, opened, page, said  # noqa: F401
 
 from hamexplorer.app.anisotropy.model import Setup, refusal
 from hamexplorer.app.browser import Downloads
@@ -46,59 +48,59 @@ def shown(h: Hamiltonian) -> tuple[BandsPage, AppState]:
             function()
 
     state = AppState()
-    page = BandsPage(state, post, Downloads())
+    bands = BandsPage(state, post, Downloads())
     state.show(Subject(h.structure, h, title="large"))
-    return page, state
+    return bands, state
 
 
 def test_bands_around_the_gap_are_drawn_and_said(large: Hamiltonian) -> None:
-    page, state = shown(large)
-    eventually(lambda: page._drawn is not None, 40)
-    drawn: Any = page._drawn
-    assert isinstance(page._model, LargeBandModel)
+    bands, state = shown(large)
+    eventually(lambda: bands._drawn is not None, 40)
+    drawn: Any = bands._drawn
+    assert isinstance(bands._model, LargeBandModel)
     assert [notice.severity for notice in state.notices] == ["info"]
     assert "8 atoms with 32 orbitals are too many" in state.notices[0].text
     assert "no density of states" in state.notices[0].text
     filled = round(large.n_electrons)
     expected = BandSolver(large, drawn.kpoints).energies(SpinState())
-    bands = slice(drawn.first_band, drawn.first_band + drawn.energies.shape[1])
-    assert bands.start < filled < bands.stop
-    assert np.abs(drawn.energies - expected[:, bands]).max() < 1e-8
-    assert "counted at the shift" in page.numbers.object
+    columns = slice(drawn.first_band, drawn.first_band + drawn.energies.shape[1])
+    assert columns.start < filled < columns.stop
+    assert np.abs(drawn.energies - expected[:, columns]).max() < 1e-8
+    assert "counted at the shift" in bands.numbers.object
     low, high = state.energies
     assert low <= drawn.energies.min() - drawn.fermi.energy
     assert drawn.energies.max() - drawn.fermi.energy <= high
-    assert page._dos is None
+    assert bands._dos is None
 
     before = drawn
     state.colour = "spin_z"  # no new diagonalisation: only a projection
-    eventually(lambda: page._drawn is not before, 20)
-    assert page._drawn is not None
-    assert page._drawn.spin is not None
-    assert page._drawn.energies is before.energies
+    eventually(lambda: bands._drawn is not before, 20)
+    assert bands._drawn is not None
+    assert bands._drawn.spin is not None
+    assert bands._drawn.energies is before.energies
 
     state.point = (1, filled)
-    eventually(lambda: f"State: band {filled + 1}" in page.inspector.object, 20)
-    assert "Speed" not in page.inspector.object
-    assert "nan" not in page.inspector.object
+    eventually(lambda: f"State: band {filled + 1}" in bands.inspector.object, 20)
+    assert "Speed" not in bands.inspector.object
+    assert "nan" not in bands.inspector.object
 
-    states = page._model.states
+    states = bands._model.states
     state.theta = 40.0  # nothing is magnetic
-    eventually(lambda: page._drawn is not None and page._drawn.state.theta == 40.0, 20)
-    assert page._model.states is states
+    eventually(lambda: bands._drawn is not None and bands._drawn.state.theta == 40.0, 20)
+    assert bands._model.states is states
 
     state.soc = 0.3
-    eventually(lambda: page._drawn is not None and page._drawn.state.soc == 0.3, 40)
+    eventually(lambda: bands._drawn is not None and bands._drawn.state.soc == 0.3, 40)
 
 
 def test_cancelling_and_another_crystal(large: Hamiltonian) -> None:
-    page, state = shown(large)
-    eventually(lambda: page.task.running, 40)
-    page.task._pressed_cancel(None)
+    bands, state = shown(large)
+    eventually(lambda: bands.task.running, 40)
+    bands.task._pressed_cancel(None)
     eventually(lambda: any("cancelled" in n.text for n in state.notices), 20)
-    assert page._drawn is None
+    assert bands._drawn is None
     state.soc = 0.9
-    eventually(lambda: page._drawn is not None, 40)
+    eventually(lambda: bands._drawn is not None, 40)
 
 
 def test_the_model_stops_with_its_monitor(large: Hamiltonian) -> None:
@@ -121,3 +123,16 @@ def test_other_pages_say_that_it_is_too_large(large: Hamiltonian) -> None:
         ComparisonModel(subject, subject)
     magnet = toy_magnet(load_gallery("fept-l10"))
     assert "too much for 2 atoms" in refusal(magnet, Setup(None, 0.1, 1.0))
+
+
+@pytest.mark.browser
+def test_in_a_browser(page: Browser, opened: Callable[..., tuple[Any, str]]) -> None:  # noqa: F811
+    shell, _ = opened()
+    said(page, "are too many for all bands")
+    wait_until(lambda: shell.bands._drawn is not None, page.page, timeout=LONG)
+    said(page, "Gap along the path")
+    said(page, "those of these")
+    page.page.wait_for_function("() => window.Bokeh !== undefined")
+    wait_until(lambda: not shell.bands.task.running, page.page, timeout=LONG)
+    assert not page.page.get_by_role("button", name="Cancel").is_visible()
+    clean(page)
