@@ -164,7 +164,7 @@ def plane_wave_matrices(system, potential, cutoff, kpoint):
 def test_superposed_atoms_agree_with_the_plane_wave_engine(name, cutoff, moments):
     system = system_of(load_gallery(name), spin="none")
     # on a point of its grid an atom's hollow middle costs the plane waves up to 5 meV
-    system = replace(system, positions=system.positions + [0.05, 0.03, 0.07])
+    system = replace(system, positions=system.positions + np.array([0.05, 0.03, 0.07]))
     pairs = pairs_of(system)
     atoms = {element: free_atom(element) for element in system.shells}
     potential = SuperposedPotential(system, atoms, moments)

@@ -9,8 +9,8 @@ own potential,
     f(K) = 4π ∫ f(r) sin(Kr)/(Kr) r² dr
 
 bound it by Σ_K |f(K)|. The estimate is twice the largest bound of the element's orbitals, as
-products of two orbitals and their anisotropy are not looked at. Measured in MoS2, hBN, graphene, Si,
-InSb and Bi2Se3, the largest error of all matrix elements is 0.15 to 0.95 times the estimate.
+products of two orbitals and their anisotropy are not looked at. Measured in MoS2, hBN, graphene,
+Si, InSb and Bi2Se3, the largest error of all matrix elements is 0.15 to 0.95 times the estimate.
 """
 
 from __future__ import annotations
