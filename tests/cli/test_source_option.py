@@ -103,7 +103,7 @@ def test_an_option_of_the_other_source_is_refused_by_name(
 
 def test_silicon_by_superposed_atoms(silicon: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The engine itself; a self-consistent calculation gives an indirect gap of 0.6 eV."""
-    given = [*ATOMS, "--grid-spacing", "0.25", "--spacing", "0.1", "--no-cache", "--json"]
+    given = [*ATOMS, "--grid-spacing", "0.18", "--spacing", "0.1", "--no-cache", "--json"]
     assert main(["bands", str(silicon), *given]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["title"].startswith("Superposed atoms, fitted")
