@@ -16,6 +16,7 @@ __all__ = ["ON_LEVEL", "BlockLanczos", "Nearest", "Tolerance", "krylov_size"]
 
 ON_LEVEL = 1e-6
 """eV; a level as near as this to σ drowns the others, and rounding could miscount it."""
+_UNEVEN = 1e-6
 _CLUSTER = 1e-5
 """Values nearer than this, against the largest, are one when distances are taken."""
 _DROPPED = 1e-12
@@ -106,8 +107,8 @@ class BlockLanczos:
         self._projected = torch.zeros((0, 0), dtype=dtype)
         self._scale = 0.0
         self._tail = torch.zeros((0, 0), dtype=dtype)
-        self._next = torch.empty_like(self._q)
-        self.widen(block)
+        self._next = self._s_next = torch.empty_like(self._q)
+        self._begin()
 
     def nearest(
         self,
@@ -160,14 +161,13 @@ class BlockLanczos:
         m = len(weights)
         return self._q[:m].mT @ weights, self._sq[:m].mT @ weights
 
-    def widen(self, columns: int) -> None:
-        """Add random directions, which find what the first ones could not reach."""
-        m = min(columns, self._size - len(self._q) - len(self._next))
-        if m > 0:
-            extra = self._orthonormal(self._new(m), self._next)[0]
-            self._next = torch.cat([self._next, extra])
-
     # --- the basis ---------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """A random block, if there is room for one."""
+        m = min(self._block, self._size - len(self._q))
+        if m > 0:
+            self._next, self._s_next, *_ = self._orthonormal(self._new(m))
 
     def _new(self, columns: int) -> torch.Tensor:
         values = torch.randn((columns, self._size), dtype=self._dtype, generator=self._random)
@@ -176,14 +176,13 @@ class BlockLanczos:
     def _grow(self) -> None:
         """Take the waiting block into the basis, and its image for the next."""
         if not len(self._next):  # the space is closed: what is left cannot be reached from it
-            self.widen(self._block)
-        old, block = len(self._q), self._next
-        m = old + len(block)
-        s_block = self._overlap(block.mT).mT
-        self._q = torch.cat([self._q, block])
-        self._sq = torch.cat([self._sq, s_block])
-        image = self._solve(s_block.mT).mT
-        self._next, along, tail = self._orthonormal(image)
+            self._begin()
+        old = len(self._q)
+        m = old + len(self._next)
+        self._q = torch.cat([self._q, self._next])
+        self._sq = torch.cat([self._sq, self._s_next])
+        image = self._solve(self._s_next.mT).mT
+        self._next, self._s_next, along, tail = self._orthonormal(image)
         projected = torch.zeros((m, m), dtype=self._dtype)
         projected[:old, :old] = self._projected
         projected[:, old:] = along
@@ -195,23 +194,25 @@ class BlockLanczos:
         self._tail[:, old:] = tail
 
     def _orthonormal(
-        self, rows: torch.Tensor, others: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        self, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Rows x made S-orthonormal to the basis and each other, lengths below rounding dropped:
-        new rows z, and coefficients with xᵀ = Qᵀ a + zᵀ r: a (m, n_rows), r (n_z, n_rows).
+        new rows z, Sz, and coefficients with xᵀ = Qᵀ a + zᵀ r: a (m, n_rows), r (n_z, n_rows).
         """
         q, sq = self._q, self._sq
         along = torch.zeros((len(q), len(rows)), dtype=self._dtype)
         tail = torch.eye(len(rows), dtype=self._dtype)
-        if others is not None:
-            q, sq = torch.cat([q, others]), torch.cat([sq, self._overlap(others.mT).mT])
+        for _ in range(2):
+            part = sq.conj() @ rows.mT
+            rows = rows - part.mT @ q
+            along = along + part
+        s_rows = self._overlap(rows.mT).mT
         for turn in range(2):
-            for _ in range(2 - turn):
+            if turn:
                 part = sq.conj() @ rows.mT
-                rows = rows - part.mT @ q
-                if others is None:
-                    along = along + part @ tail
-            gram = rows.conj() @ self._overlap(rows.mT)
+                rows, s_rows = rows - part.mT @ q, s_rows - part.mT @ sq
+                along = along + part @ tail
+            gram = rows.conj() @ s_rows.mT
             if not len(gram):
                 break
             lengths, vectors = torch.linalg.eigh((gram + gram.mH) / 2)
@@ -227,9 +228,11 @@ class BlockLanczos:
             kept = lengths > (_DROPPED * self._scale) ** 2 if turn == 0 else lengths > 0
             root = lengths[kept].sqrt()
             vectors = vectors[:, kept]
-            rows = (vectors / root).mT @ rows
+            rows, s_rows = ((vectors / root).mT @ x for x in (rows, s_rows))
             tail = (root[:, None] * vectors.mH) @ tail
-        return rows, along, tail
+            if float(lengths.min()) < _UNEVEN * largest:  # then S z has lost digits
+                s_rows = self._overlap(rows.mT).mT
+        return rows, s_rows, along, tail
 
     def _chosen(self, n_low: int, n_high: int) -> Nearest | None:
         if not len(self._q):

@@ -129,7 +129,8 @@ class ShiftedPoint:
         pieces = [x[start : start + n] for start in range(0, self.size, n)]
         if self.is_sparse:
             return torch.cat([torch.from_numpy(self._overlap @ p.numpy()) for p in pieces])
-        return torch.cat([self._overlap @ p for p in pieces])
+        wide = self._overlap @ torch.cat(pieces, dim=1)
+        return torch.cat(wide.chunk(len(pieces), dim=1)) if x.numel() else x
 
     def count_below(self, sigma: float, tell: Callable[[float], None] | None = None) -> int:
         """Factorise H(k) − σS(k); how many energies lie below σ, exactly (Sylvester's law of
