@@ -89,8 +89,8 @@ def near_gap_states(
         state: λ and the magnetisation.
         guess: an energy near the gap, eV, which saves the search.
         check: ``edges``: count also at both ends of the window, two more factorisations at every
-            k-point: then no state between can be missing. ``none``: only at σ; a state would be
-            missing only if a level were more than 16-fold degenerate.
+            k-point: then no state between can be missing. ``none``: only at σ; a missing state is
+            unlikely then, but for levels that are more than 16-fold degenerate.
         monitor: told the progress; can cancel.
 
     Raises:
