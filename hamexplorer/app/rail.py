@@ -201,7 +201,7 @@ class Rail:
         )
         self.spacing = pmui.TextInput(
             label="Grid spacing (Å)",
-            placeholder=f"{SuperposedSettings().spacing:g}",
+            placeholder="automatic",
             size="small",
             **_WIDE,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,18 @@ from pymatgen.core import Structure
 from typer.testing import CliRunner
 
 from hamexplorer.cli.commands import application
-from hamexplorer.dft.superposed.fit import NormalEquations, save_normal_equations
+from hamexplorer.dft.superposed.fit import NormalEquations, fit, save_normal_equations
 from hamexplorer.dft.superposed.residual import EXPONENTS, atoms_digest, load_residuals
 from hamexplorer.dft.superposed.training_set import TRAINING_SET, Sample
 
 N = len(EXPONENTS)
 
 
-def equations(name: str, u: np.ndarray, seed: int) -> NormalEquations:
-    """Those of a crystal whose ΔH is X u exactly."""
-    x = np.random.default_rng(seed).normal(size=(200, N))
-    t = x @ u
-    return NormalEquations(name, name, ("Si",), x.T @ x, x.T @ t, float(t @ t), 200.0)
+def equations(name: str, u: np.ndarray, seed: int, constant: float = 0.5) -> NormalEquations:
+    """Those of a crystal whose ΔH is X u + c S exactly."""
+    x = np.random.default_rng(seed).normal(size=(200, N + 1))
+    t = x @ np.append(u, constant)
+    return NormalEquations(name, name, ("Si",), False, x.T @ x, x.T @ t, float(t @ t), 200.0)
 
 
 def never() -> Structure:
@@ -53,6 +54,22 @@ def test_fit_of_what_the_folder_holds(tmp_path: Path, monkeypatch: pytest.Monkey
     assert min(found.record["rms_meV"]["free_atoms"].values()) > 100
     assert "compound left out" in result.output
     json.loads(target.read_text())
+
+
+def test_constants_of_layers_are_kept_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    u = np.linspace(-0.01, 0.02, N)
+    bulk = [equations("a", u, 1, constant=0.5), equations("b", u, 2, constant=-0.5)]
+    layers = [replace(crystal, layer=True) for crystal in bulk]
+    monkeypatch.setattr("hamexplorer.dft.superposed.fit.PENALTIES", (1e-10,))
+    apart = []
+    for crystals, stiffness in ((bulk, 1e3), (layers, 0.0), (layers, 0.1), (layers, 1e3)):
+        monkeypatch.setattr("hamexplorer.dft.superposed.fit.STIFFNESS", stiffness)
+        found = fit(crystals)[0].coefficients["Si"]
+        constants = [crystal.constant(found) for crystal in crystals]
+        apart.append(constants[0] - constants[1])
+    assert apart[:2] == pytest.approx([1.0, 1.0])
+    assert apart[1] > apart[2] > apart[3]
+    assert layers[0].rms(u) < 1e-7
 
 
 def test_damaged_results_and_wrong_files_are_said(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from hamexplorer.properties.solver import BandSolver
 from hamexplorer.sources import make_source
 from hamexplorer.structures import load_gallery
 
-FREE = SuperposedSettings(residual=False, spacing=0.3, threads=1)
+FREE = SuperposedSettings(residual=False, spacing=0.2, threads=1)
 """A coarse grid: what is tested with it does not depend on it."""
 SMALL = replace(FREE, basis="gth-szv-molopt-sr")
 N = len(EXPONENTS)
@@ -163,7 +163,7 @@ def test_polarised_atoms_make_an_exchange_field() -> None:
 
 def test_a_supercell_has_the_folded_levels() -> None:
     """The grid's points lie otherwise in it: what remains is the grid's error."""
-    settings = SuperposedSettings(residual=False, threads=1)
+    settings = SuperposedSettings(residual=False, spacing=0.15, threads=1)
     cell = crystals.silicon()
     double = cell.copy()
     double.make_supercell([2, 1, 1])
@@ -272,7 +272,7 @@ def test_a_potential_that_reaches_beyond_the_atom() -> None:
     assert not longer.density[n:].any()
     beyond = longer.radii[n:]
     assert longer.potential[n:] == pytest.approx(added.potential("N", beyond))
-    assert added.potential("N", beyond[:1])[0] > 1e-4
+    assert added.potential("N", beyond[:1])[0] > 1e-8
 
 
 # --- refusals -----------------------------------------------------------------------------------
@@ -295,6 +295,7 @@ def test_what_is_refused() -> None:
         make_source("superposed", kmesh=(1, 1, 1))
     for wrong in (
         {"spacing": 0.0},
+        {"spacing": 0.45},
         {"spacing": float("nan")},
         {"overlap_tolerance": 1.0},
         {"basis": "none"},

@@ -33,6 +33,7 @@ from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
 from hamexplorer.dft.superposed.extent import count_elements
 from hamexplorer.dft.superposed.grid_blocks import GridSettings, grid_blocks
+from hamexplorer.dft.superposed.grid_error import check_spacing, coarsest_spacing
 from hamexplorer.dft.superposed.potential import LocalPotentials, SuperposedPotential
 from hamexplorer.dft.superposed.residual import (
     AtomicResiduals,
@@ -54,6 +55,7 @@ __all__ = [
     "accuracy",
     "estimate",
     "free_atoms",
+    "grid_spacing",
     "local_blocks",
     "prepared",
     "run",
@@ -64,7 +66,11 @@ __all__ = [
 ENGINE_VERSION = "1"
 """Raised whenever the same settings would give another result; part of the cache's key."""
 
-_SECONDS_PER_ATOM = 1.5
+_SECONDS_PER_ATOM = 0.8
+"""Of one core, at a spacing of 0.3 bohr; the balls about the atoms are half of it."""
+_GRID_ERROR = 2.0
+_LARGEST_GRID_ERROR = 20.0
+"""meV, estimated: what a spacing is chosen for, and above which it is refused."""
 _DROP_ENERGY = 1e-6
 _LARGEST_CHECKED = 4000
 """Orbitals up to which S is tested to be positive here; larger cells when they are solved."""
@@ -95,6 +101,7 @@ def prepared(structure: Structure, settings: SuperposedSettings) -> CrystalSyste
         UnsupportedElementError: an element without basis, pseudopotential, spin–orbit data or
             table of its free atom.
         ResourceLimitError: more memory than ``settings.memory_limit``.
+        SettingsError: a grid that is too coarse for these elements.
     """
     check_structure(structure)
     check_size(structure, settings.max_atoms, "the engine of superposed atoms")
@@ -103,6 +110,9 @@ def prepared(structure: Structure, settings: SuperposedSettings) -> CrystalSyste
     for element in sorted(elements):
         free_atom(element)
     system = crystal_system(structure, settings.crystal)
+    if settings.spacing is not None:
+        atoms = free_atoms(system, settings)
+        check_spacing(system, atoms, settings.spacing / BOHR_ANGSTROM, _LARGEST_GRID_ERROR)
     needed = estimate(system, settings)[1]
     if needed > settings.memory_limit:
         raise ResourceLimitError(
@@ -115,11 +125,19 @@ def prepared(structure: Structure, settings: SuperposedSettings) -> CrystalSyste
 def estimate(system: CrystalSystem, settings: SuperposedSettings) -> tuple[float, float]:
     """Wall seconds and peak bytes that :func:`run` takes, roughly."""
     threads = settings.threads or usable_cores()
-    seconds = 3 + _SECONDS_PER_ATOM * system.n_atoms * (0.133 / settings.spacing) ** 3 / threads
+    finer = (0.3 / grid_spacing(system, settings)) ** 3
+    seconds = 3 + _SECONDS_PER_ATOM * system.n_atoms * (0.5 + 0.5 * finer) / threads
     elements = count_elements(system, settings.overlap_tolerance)
     spins = 1 if system.moments is None else 2
     arrays = 6 + 2 * spins + 3 * settings.spin_orbit
     return seconds, 5e8 + 8 * elements * arrays
+
+
+def grid_spacing(system: CrystalSystem, settings: SuperposedSettings) -> float:
+    """The grid's spacing, bohr: that of ``settings``, or the coarsest that is fine enough."""
+    if settings.spacing is not None:
+        return settings.spacing / BOHR_ANGSTROM
+    return coarsest_spacing(system, free_atoms(system, settings), _GRID_ERROR)
 
 
 def run(
@@ -227,7 +245,7 @@ def local_blocks(
     monitor: Monitor,
 ) -> NDArray[np.float64]:
     """⟨χ|V|χ⟩ of all ``potentials``, (n_potentials, n_elements), Ha."""
-    grid = GridSettings(spacing=settings.spacing / BOHR_ANGSTROM)
+    grid = GridSettings(spacing=grid_spacing(system, settings))
     workers = settings.threads or usable_cores()
     return grid_blocks(system, pairs, potentials, grid, workers=workers, monitor=monitor).blocks
 
@@ -281,6 +299,7 @@ def _provenance(
             "cell_transform": system.transform.tolist(),
             "slab_axis": system.vacuum_axis,
             "initial_moments": None if system.moments is None else system.moments.tolist(),
+            "spacing": grid_spacing(system, settings) * BOHR_ANGSTROM,
             "engine": ENGINE_VERSION,
             "tables": tables_hash(),
         },

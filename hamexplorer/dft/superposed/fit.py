@@ -5,10 +5,14 @@ of an element E, superposed free atoms' H0 and the self-consistent H of a crysta
 
     minimise Σ_s ‖H_s − H0_s − c_s S_s − Σ_Ek u_Ek M_Ek,s‖² / n_s + µ Σ_Ek (u_Ek d_Ek)²
 
-over u and one constant c_s per crystal (the zeros of energy of periodic crystals differ); n_s are
-its atoms, d_Ek² the diagonal of the normal matrix. µ is the one with the least error on compounds
-that were left out (geometric mean over the crystals); the covariance of u is the jackknife's over
-compounds. Every crystal enters by its normal equations alone: leaving one out costs nothing.
+                + κ Σ_layers (c_s − c_0)² ‖S_s‖² / n_s
+
+over u, one constant c_s per crystal, as zeros of energy differ, and c_0; n_s are a crystal's atoms,
+d_Ek² the diagonal of the normal matrix. A layer's zero is the vacuum level in both Hamiltonians:
+κ keeps the constants of all layers near to each other, so that the levels of different ones, one
+upon another, are aligned. µ is the one with the least error on compounds that were left out
+(geometric mean over the crystals); the covariance of u is the jackknife's over compounds. Every
+crystal enters by its normal equations alone, so that leaving one out costs nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -49,18 +54,23 @@ __all__ = [
 _STEP = 0.01
 PENALTIES: tuple[float, ...] = tuple(10.0**k for k in range(-5, 2))
 """µ that are tried."""
+_EXACT = 1e-6
+"""Below it an error's ratio is rounding."""
+STIFFNESS = 0.1
+"""κ: of 0.01, 0.1, 1, 10 the one with the least error on compounds that were left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class NormalEquations:
-    """‖t − X u‖² of one crystal as a quadratic form, S projected out; Ha².
+    """‖t − X u − c S‖² of one crystal as a quadratic form of u and c; Ha².
 
     Attributes:
         name: of the crystal.
         compound: crystals of one compound are left out together.
         elements: whose coefficients u holds, n_exponents each.
-        matrix: XᵀX/n, (p, p).
-        vector: Xᵀt/n, (p,).
+        layer: whether its zero of energy is the vacuum level.
+        matrix: (X, S)ᵀ(X, S)/n, (p + 1, p + 1).
+        vector: (X, S)ᵀt/n, (p + 1,).
         square: tᵀt/n.
         count: matrix elements per atom.
     """
@@ -68,16 +78,40 @@ class NormalEquations:
     name: str
     compound: str
     elements: tuple[str, ...]
+    layer: bool
     matrix: NDArray[np.float64]
     vector: NDArray[np.float64]
     square: float
     count: float
 
+    def without_constant(self, stiffness: float = 0.0) -> Reduced:
+        """The form of u and c_0 at the best c; ``stiffness`` is κ. In bulk c_0 is not in it."""
+        along = self.matrix[:, -1]
+        weight = along[-1] * (1 + (stiffness if self.layer else 0.0))
+        return Reduced(
+            self.matrix - np.outer(along, along) / weight,
+            self.vector - along * (self.vector[-1] / weight),
+            self.square - float(self.vector[-1] ** 2 / weight),
+        )
+
     def rms(self, coefficients: NDArray[np.float64]) -> float:
-        """Root mean square of t − X u over all matrix elements, Ha; u (p,)."""
-        u = coefficients
-        total = self.square - 2 * float(u @ self.vector) + float(u @ self.matrix @ u)
+        """Root mean square of t − X u − c S over all matrix elements at the best c, Ha; u (p,)."""
+        form, u = self.without_constant(), np.append(coefficients, 0.0)
+        total = form.square - 2 * float(u @ form.vector) + float(u @ form.matrix @ u)
         return float(np.sqrt(max(total, 0.0) / self.count))
+
+    def constant(self, coefficients: NDArray[np.float64]) -> float:
+        """That c, Ha."""
+        along = float(self.matrix[-1, :-1] @ coefficients)
+        return (float(self.vector[-1]) - along) / float(self.matrix[-1, -1])
+
+
+class Reduced(NamedTuple):
+    """xᵀ ``matrix`` x − 2 xᵀ ``vector`` + ``square`` of x = (u, c_0)."""
+
+    matrix: NDArray[np.float64]
+    vector: NDArray[np.float64]
+    square: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,17 +168,14 @@ def normal_equations(
         static.pairs.sizes,
     )
     ours, theirs = common_elements(own, reference.pairs)
-    overlap = static.overlap[ours]
     target = reference.scalar[theirs] / HARTREE_EV - (static.core + superposed[0])[ours]
-    design = fitted[:, ours]
-    weight = float(overlap @ overlap)
-    target = target - overlap * (float(overlap @ target) / weight)
-    design = design - np.outer(design @ overlap / weight, overlap)
+    design = np.vstack([fitted[:, ours], static.overlap[ours]])
     n = system.n_atoms
     return NormalEquations(
         name,
         compound,
         elements,
+        system.vacuum_axis is not None,
         design @ design.T / n,
         design @ target / n,
         float(target @ target) / n,
@@ -172,6 +203,7 @@ def load_normal_equations(path: Path) -> NormalEquations:
                 str(data["name"]),
                 str(data["compound"]),
                 tuple(str(e) for e in data["elements"]),
+                bool(data["layer"]),
                 data["matrix"],
                 data["vector"],
                 float(data["square"]),
@@ -192,9 +224,9 @@ def fit(crystals: Sequence[NormalEquations]) -> tuple[AtomicResiduals, CrossVali
         raise SettingsError("Crystals of at least two compounds are needed for the fit.")
     elements = sorted({e for c in crystals for e in c.elements})
     errors = {mu: _outside(crystals, elements, mu) for mu in PENALTIES}
-    before = {c.name: c.rms(np.zeros(len(c.vector))) for c in crystals}
+    before = {c.name: c.rms(np.zeros(len(c.vector) - 1)) for c in crystals}
     scores = {
-        mu: float(np.exp(np.mean([np.log(outside[name] / before[name]) for name in outside])))
+        mu: float(np.exp(np.mean([np.log(max(outside[n] / before[n], _EXACT)) for n in outside])))
         for mu, outside in errors.items()
     }
     penalty = min(scores, key=scores.__getitem__)
@@ -229,19 +261,22 @@ def _solved(
     crystals: Iterable[NormalEquations], elements: Sequence[str], penalty: float
 ) -> NDArray[np.float64]:
     """The u of all elements, (n_elements · n_exponents,); zero for one that does not occur."""
-    size = len(elements) * len(EXPONENTS)
+    size = len(elements) * len(EXPONENTS) + 1  # c_0 last
     matrix, vector = np.zeros((size, size)), np.zeros(size)
     for c in crystals:
-        places = _places(c, elements)
-        matrix[np.ix_(places, places)] += c.matrix
-        vector[places] += c.vector
-    scale = np.sqrt(np.diag(matrix))
-    used = np.flatnonzero(scale > 0)
+        places = np.append(_places(c, elements), size - 1)
+        form = c.without_constant(STIFFNESS)
+        matrix[np.ix_(places, places)] += form.matrix
+        vector[places] += form.vector
+    scale = np.sqrt(np.diag(matrix).clip(min=0.0))
+    used = np.flatnonzero(scale > 1e-9 * scale.max())
     scaled = matrix[np.ix_(used, used)] / np.outer(scale[used], scale[used])
-    scaled += penalty * np.eye(len(used))
+    penalties = np.where(used < size - 1, penalty, 0.0)
     result = np.zeros(size)
-    result[used] = np.linalg.solve(scaled, vector[used] / scale[used]) / scale[used]
-    return result
+    result[used] = (
+        np.linalg.solve(scaled + np.diag(penalties), vector[used] / scale[used]) / scale[used]
+    )
+    return result[:-1]
 
 
 def _jackknife(

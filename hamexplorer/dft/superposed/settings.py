@@ -18,7 +18,8 @@ class SuperposedSettings:
 
     Attributes:
         basis: name in the registry of :mod:`hamexplorer.dft.basis_sets`.
-        spacing: of the real-space grid, at most, Å.
+        spacing: of the real-space grid, at most, Å; None: as coarse as an estimated error of 2 meV
+            of any matrix element allows.
         residual: add the fitted potentials of :mod:`.residual`, where an element has one.
         spin: ``auto``: collinear if the structure carries moments (``magmom``).
         electrostatics: ``slab``: nothing is periodic along the vacuum; ``auto``: for slabs only.
@@ -35,7 +36,7 @@ class SuperposedSettings:
     """
 
     basis: str = "gth-dzvp-molopt-sr"
-    spacing: float = 0.133
+    spacing: float | None = None
     residual: bool = True
     spin: Spin = "auto"
     electrostatics: Electrostatics = "auto"
@@ -53,6 +54,8 @@ class SuperposedSettings:
             ("memory_limit", 1e8, 1e13, "bytes"),
         ):
             value = getattr(self, name)
+            if value is None:
+                continue
             if not math.isfinite(value) or not low <= value <= high:
                 raise SettingsError(
                     f"{name} must lie in {low:g} … {high:g} {unit}".rstrip() + f", not {value!r}."
