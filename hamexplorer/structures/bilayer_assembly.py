@@ -180,7 +180,7 @@ def _radius(symbols: Sequence[str]) -> float:
         raise SettingsError(
             f"No van der Waals radius of {unknown[0]} is known: give the layers' distance in Å."
         )
-    return float(np.mean(radii))
+    return float(np.mean([radius for radius in radii if radius is not None]))
 
 
 def assemble(
