@@ -73,20 +73,31 @@ def _spin_orbit_channels(element: str) -> list[Channel]:
     ]
 
 
-def nonlocal_blocks(system: CrystalSystem, pairs: Pairs) -> NDArray[np.float64]:
-    """V_NL on ``pairs``, (n_elements,), Ha."""
+def nonlocal_blocks(
+    system: CrystalSystem, pairs: Pairs, negligible: float = _NEGLIGIBLE
+) -> NDArray[np.float64]:
+    """V_NL on ``pairs``, (n_elements,), Ha.
+
+    An atom whose overlaps with a projector do not exceed ``negligible`` is left out of its sum.
+    """
     channels = {s: scalar_channels(s) for s in system.shells}
-    return _projected(system, pairs, channels, 1)[0]
+    return _projected(system, pairs, channels, 1, negligible)[0]
 
 
-def spin_orbit_blocks(system: CrystalSystem, pairs: Pairs) -> NDArray[np.float64]:
-    """Λ_x, Λ_y, Λ_z on ``pairs``, (3, n_elements), Ha."""
+def spin_orbit_blocks(
+    system: CrystalSystem, pairs: Pairs, negligible: float = _NEGLIGIBLE
+) -> NDArray[np.float64]:
+    """Λ_x, Λ_y, Λ_z on ``pairs``, (3, n_elements), Ha; ``negligible`` as in V_NL."""
     channels = {s: _spin_orbit_channels(s) for s in system.shells}
-    return _projected(system, pairs, channels, 3)
+    return _projected(system, pairs, channels, 3, negligible)
 
 
 def _projected(
-    system: CrystalSystem, pairs: Pairs, channels: dict[str, list[Channel]], count: int
+    system: CrystalSystem,
+    pairs: Pairs,
+    channels: dict[str, list[Channel]],
+    count: int,
+    negligible: float,
 ) -> NDArray[np.float64]:
     result = np.zeros((count, pairs.n_elements))
     projecting = {s: c for s, c in channels.items() if c}
@@ -107,7 +118,7 @@ def _projected(
         strength = np.maximum.reduce([np.abs(p).max(axis=0, initial=0) for p in overlaps])
         site_strength = np.zeros(len(second))
         np.maximum.at(site_strength, column_site, strength)
-        near = site_strength > _NEGLIGIBLE
+        near = site_strength > negligible
         columns = near[column_site]
         overlaps = [p[:, columns] for p in overlaps]
         coupled = [c.couplings @ p for c, p in zip(projecting[symbol], overlaps, strict=True)]
