@@ -247,6 +247,24 @@ class TestAgainstPlain:
         assert_equal_with_gradients("scalar", SIZES["unordered"], (0, 1), MOLECULE)
         assert_equal_with_gradients("spin_orbit", SIZES["unordered"], (0, 1), MOLECULE)
 
+    def test_chunks_on_several_threads(self, monkeypatch):
+        channel, _ = fast_and_plain("scalar", SIZES["unordered"], (0, 1))
+        monkeypatch.setattr(network, "CHUNK", 3)
+        before = torch.get_num_threads()
+        found = []
+        try:
+            for threads in (1, 2, 5):
+                torch.set_num_threads(threads)
+                with torch.no_grad():
+                    found.append(evaluated(channel, MOLECULE))
+                assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+        for blocks in found[1:]:
+            assert torch.equal(blocks.onsite, found[0].onsite)
+            assert torch.equal(blocks.offsite, found[0].offsite)
+            assert not blocks.offsite.requires_grad
+
     def test_made_in_float32_then_converted(self):
         # coupling coefficients are constants: they must not keep float32's rounding
         p = SIZES["no odd scalars, no even vectors"]
