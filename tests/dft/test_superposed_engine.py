@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 
 from hamexplorer.assets_path import asset
 from hamexplorer.dft.atom_tables import free_atom
-from hamexplorer.dft.superposed.engine import run
+from hamexplorer.dft.superposed.engine import has_unlike_layers, prepared, run
 from hamexplorer.dft.superposed.fit import (
     fit,
     load_normal_equations,
@@ -112,6 +112,22 @@ def test_what_is_said_of_it(mos2: tuple[Hamiltonian, Hamiltonian]) -> None:
     assert make_source("superposed").capability().accuracy == shipped_residuals().accuracy
     bare = run(crystals.silicon(), FREE)
     assert "electronvolt" in bare.provenance.warnings[-1]
+
+
+def test_layers_of_different_elements_are_told_of() -> None:
+    for name, unlike in (
+        ("mos2-wse2-bilayer", True),
+        ("mosse-janus", False),
+        ("stanene", False),
+        ("bi2se3", False),
+    ):
+        assert has_unlike_layers(prepared(load_gallery(name), FREE)) is unlike
+    double = load_gallery("mos2-1h")
+    upper = double.copy()
+    upper.translate_sites(range(3), [0, 0, 6.2], frac_coords=False)
+    for site in upper:
+        double.append(site.specie, site.coords, coords_are_cartesian=True)
+    assert not has_unlike_layers(prepared(double, FREE))
 
 
 def test_every_element_of_the_gallery_that_is_not_magnetic_is_fitted() -> None:

@@ -56,6 +56,7 @@ __all__ = [
     "estimate",
     "free_atoms",
     "grid_spacing",
+    "has_unlike_layers",
     "local_blocks",
     "prepared",
     "run",
@@ -76,6 +77,8 @@ _NEGLIGIBLE = 1e-7
 """Overlap with a projector: what is left out moves no element by 0.03 meV."""
 _LARGEST_CHECKED = 4000
 """Orbitals up to which S is tested to be positive here; larger cells when they are solved."""
+_LAYER_GAP = 2.0
+"""Å; the planes of a layer are nearer to each other."""
 _CITATIONS = (
     "O. F. Sankey, D. J. Niklewski, Phys. Rev. B 40, 3979 (1989)",
     "J. M. Soler et al., J. Phys.: Condens. Matter 14, 2745 (2002)",
@@ -278,6 +281,18 @@ def check_overlap(system: CrystalSystem, static: StaticBlocks) -> None:
         ) from None
 
 
+def has_unlike_layers(system: CrystalSystem) -> bool:
+    """Whether a slab consists of layers, more than 2 Å apart in height, of different elements."""
+    axis = system.vacuum_axis
+    if axis is None:
+        return False
+    height = system.positions @ system.lattice[axis] / np.linalg.norm(system.lattice[axis])
+    order = np.argsort(height)
+    starts = np.flatnonzero(np.diff(height[order]) * BOHR_ANGSTROM > _LAYER_GAP) + 1
+    kinds = {frozenset(system.symbols[atom] for atom in layer) for layer in np.split(order, starts)}
+    return len(kinds) > 1
+
+
 def _provenance(
     structure: Structure,
     system: CrystalSystem,
@@ -290,6 +305,11 @@ def _provenance(
         known = shipped_residuals().coefficients.keys()
         fitted = {"fitted_elements": sorted(set(system.symbols) & known)}
     told = accuracy(settings, system.symbols)
+    if has_unlike_layers(system):
+        told += (
+            " The levels of layers of different elements may stand wrong to each other by some "
+            "0.2 eV more, as the charge that moves between them is not known."
+        )
     warnings.append(f"Superposed atoms, not self-consistent. {told}")
     return Provenance(
         source="superposed",
