@@ -326,7 +326,7 @@ class Opener:
 
         def work(monitor: Monitor) -> Subject:
             h = self._cache.get_or_compute(subject.structure, source, monitor)
-            return self._linked(replace(subject, hamiltonian=h), source)
+            return self._linked(replace(_as_recorded(subject, h), hamiltonian=h), source)
 
         self._jobs.start(work, self._finish, self._failed, self._progress)
 
@@ -411,6 +411,14 @@ def _with_approximation(subject: Subject, h: Hamiltonian, dft: Source) -> Subjec
         return subject
     structure = subject.structure
     return replace(subject, approximation=told_beside(structure, ask(dft, structure), accuracy))
+
+
+def _as_recorded(subject: Subject, h: Hamiltonian) -> Subject:
+    """With the accuracy that the result itself tells, which may say more than was expected."""
+    accuracy = recorded_accuracy(h)
+    if subject.approximation is None or accuracy is None:
+        return subject
+    return replace(subject, approximation=replace(subject.approximation, accuracy=accuracy))
 
 
 def _with_advice(error: HamexplorerError) -> HamexplorerError:

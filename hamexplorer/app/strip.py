@@ -84,7 +84,7 @@ def summary(record: Provenance) -> str:
     if settings.get("cutoff"):
         parts.append(f"{settings['cutoff']:g} Ha")
     if settings.get("spacing"):
-        parts.append(f"{settings['spacing']:g} Å grid")
+        parts.append(f"{settings['spacing']:.2g} Å grid")
     if record.results.get("iterations"):
         parts.append(f"{record.results['iterations']} iterations")
     if record.timings:

@@ -96,6 +96,17 @@ def test_atoms_are_superposed_where_dft_refuses_for_size(tmp_path: Path) -> None
     assert not line.view.visible
 
 
+def test_what_the_result_says_of_itself_replaces_what_was_expected(tmp_path: Path) -> None:
+    class Wary(ToyAtoms):
+        def capability(self) -> Any:
+            return replace(super().capability(), accuracy="expected.")
+
+    state, opener = visitor(tmp_path, both(SmallSource, Wary))
+    opener.given(large())
+    settled(state)
+    assert told(state).endswith("approximate: near-gap levels within 0.1 eV.")
+
+
 def test_atoms_are_superposed_where_dft_is_slow_and_dft_is_offered(tmp_path: Path) -> None:
     state, opener = visitor(tmp_path, both(seconds=(SLOW, QUICK)))
     line = ApproximationLine(state, opener)
