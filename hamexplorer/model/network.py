@@ -13,11 +13,11 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from hamexplorer.errors import StructureError
-from hamexplorer.model.chunk_threads import in_order
 from hamexplorer.model.filters import Blocks, EdgeFilter, filter_edges
 from hamexplorer.model.frame import EdgeFrames, edge_frames
 from hamexplorer.model.hyperparameters import Hyperparameters
 from hamexplorer.model.layers import BlockLinear, GatedResidual
+from hamexplorer.ordered_work import in_order
 
 __all__ = ["Backbone", "Edges", "Features"]
 
@@ -91,8 +91,9 @@ class Message(nn.Module):
             return filter_edges([(node, pairs), (edge, [x[..., chunk] for x in own])], some.radial)
 
         chunks = edges.chunks
-        if not torch.is_grad_enabled() and edges.radial.device.type == "cpu":
-            yield from zip(chunks, in_order(told, chunks), strict=True)
+        threads = torch.get_num_threads()
+        if not torch.is_grad_enabled() and edges.radial.device.type == "cpu" and len(chunks) > 1:
+            yield from zip(chunks, in_order(told, chunks, threads), strict=True)
             return
         for chunk in chunks:
             if torch.is_grad_enabled() and len(chunks) > 1:

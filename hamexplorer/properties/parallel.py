@@ -16,6 +16,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from hamexplorer.cores import usable_cores
+from hamexplorer.ordered_work import one_torch_thread
 
 __all__ = ["map_chunks", "single_threaded_blas"]
 
@@ -58,19 +59,9 @@ def map_chunks(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
     """
     with single_threaded_blas():
         if len(items) < 2 or usable_cores() < 2:
-            with _one_torch_thread():
+            with one_torch_thread():
                 return [function(item) for item in items]
         return list(_shared_pool().map(function, items))
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    previous = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(previous)
 
 
 def _shared_pool() -> ThreadPoolExecutor:

@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from hamexplorer.dft.superposed.orbitals import Orbitals
-from hamexplorer.dft.superposed.ordered_work import in_order
 from hamexplorer.dft.superposed.pair_places import Panel, Places, TileIndex
 from hamexplorer.dft.superposed.potential import LocalPotentials
 from hamexplorer.dft.superposed.quadrature import Quadrature
@@ -28,6 +27,7 @@ from hamexplorer.dft.superposed.tiles import Tile, uniform_grid
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Pairs
+from hamexplorer.ordered_work import in_order
 from hamexplorer.progress import Monitor
 
 __all__ = ["GridBlocks", "GridSettings", "grid_blocks"]

@@ -13,6 +13,7 @@ to 50 meV with the atoms' place on the grid.
 from __future__ import annotations
 
 import numpy as np
+import pyscf.lib
 from numpy.typing import NDArray
 from pyscf.dft import libxc
 
@@ -36,9 +37,10 @@ def pbe_derivatives(density: _Array, gradient: _Array) -> tuple[_Array, _Array]:
     gradient = np.where((density < floor)[:, None], 0.0, gradient)
     density = np.maximum(density, floor)
     variables = [np.concatenate([d[None], g]) for d, g in zip(density, gradient, strict=True)]
-    by_density, by_sigma = libxc.eval_xc(
-        _FUNCTIONAL, variables[0] if n_spin == 1 else tuple(variables), spin=n_spin - 1, deriv=1
-    )[1][:2]
+    spins = variables[0] if n_spin == 1 else tuple(variables)
+    with pyscf.lib.with_omp_threads(1):  # callers are threads themselves
+        derivatives = libxc.eval_xc(_FUNCTIONAL, spins, spin=n_spin - 1, deriv=1)[1]
+    by_density, by_sigma = derivatives[:2]
     potential = np.asarray(by_density).reshape(-1, n_spin).T
     if n_spin == 1:
         return potential, 2 * np.asarray(by_sigma).reshape(-1) * gradient
