@@ -92,7 +92,7 @@ def _equations(
 
 
 def _record(crystals: list[NormalEquations], validation: CrossValidation) -> dict[str, Any]:
-    from hamexplorer.dft.superposed import engine
+    from hamexplorer.dft.superposed.record import ENGINE_VERSION
     from hamexplorer.dft.superposed.residual import atoms_digest
     from hamexplorer.provenance import package_versions, timestamp
     from hamexplorer.units import HARTREE_EV
@@ -109,7 +109,7 @@ def _record(crystals: list[NormalEquations], validation: CrossValidation) -> dic
             "fitted": milli(validation.inside),
             "compound_left_out": milli(validation.outside),
         },
-        "engine": engine.ENGINE_VERSION,
+        "engine": ENGINE_VERSION,
         "versions": package_versions("pyscf", "numpy", "torch"),
         "created": timestamp(),
     }

@@ -33,29 +33,27 @@ class SuperposedSource:
     def capability(self) -> Capability:
         """Elements with a table of their free atom."""
         from hamexplorer.dft.engine import ELEMENTS
-        from hamexplorer.dft.superposed.engine import accuracy
+        from hamexplorer.dft.superposed.record import accuracy
         from hamexplorer.dft.superposed.residual import shipped_residuals
 
-        fitted = None
-        if self.settings.residual:
-            fitted = frozenset(shipped_residuals().coefficients)
+        residuals = shipped_residuals() if self.settings.residual else None
         return Capability(
             elements=ELEMENTS,
             magnetism=self.settings.spin != "none",
             spin_orbit=self.settings.spin_orbit,
             max_atoms=self.settings.max_atoms,
-            accuracy=accuracy(self.settings),
-            assessed=fitted,
+            accuracy=accuracy(residuals),
+            assessed=None if residuals is None else frozenset(residuals.coefficients),
         )
 
     def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
         """Physical settings, tables' hashes and the engine's version, as JSON."""
-        from hamexplorer.dft.superposed import engine
+        from hamexplorer.dft.superposed.record import ENGINE_VERSION, tables_hash
 
         key = {
             "source": self.name,
-            "engine": engine.ENGINE_VERSION,
-            "tables": engine.tables_hash(),
+            "engine": ENGINE_VERSION,
+            "tables": tables_hash(),
             "settings": self.settings.physical(),
         }
         return json.dumps(key, sort_keys=True)

@@ -13,13 +13,14 @@ from pymatgen.core import Lattice, Structure
 
 from hamexplorer.assets_path import asset
 from hamexplorer.dft.atom_tables import free_atom
-from hamexplorer.dft.superposed.engine import has_unlike_layers, prepared, run
+from hamexplorer.dft.superposed.engine import prepared, run
 from hamexplorer.dft.superposed.fit import (
     fit,
     load_normal_equations,
     normal_equations,
     save_normal_equations,
 )
+from hamexplorer.dft.superposed.record import has_unlike_layers
 from hamexplorer.dft.superposed.residual import (
     EXPONENTS,
     REACH,
@@ -112,6 +113,19 @@ def test_what_is_said_of_it(mos2: tuple[Hamiltonian, Hamiltonian]) -> None:
     assert make_source("superposed").capability().accuracy == shipped_residuals().accuracy
     bare = run(crystals.silicon(), FREE)
     assert "electronvolt" in bare.provenance.warnings[-1]
+
+
+def test_other_fitted_potentials_are_not_told_of_as_the_shipped_ones() -> None:
+    other = replace(planted(), coefficients={"C": np.zeros(N)})
+    settings = replace(SMALL, residual=True)
+    record = run(crystals.silicon(), settings, residuals=other).provenance
+    assert record.settings["fitted_elements"] == []
+    assert "no fitted potential for Si" in record.warnings[-1]
+    shipped = run(crystals.silicon(), settings).provenance
+    assert shipped.settings["fitted_elements"] == ["Si"]
+    assert record.settings["tables"] != shipped.settings["tables"]
+    with pytest.raises(SettingsError, match="residual=False"):
+        run(crystals.silicon(), SMALL, residuals=other)
 
 
 def test_layers_of_different_elements_are_told_of() -> None:

@@ -10,12 +10,8 @@ the atoms are polarised, and v_xc is that of each spin.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -23,11 +19,10 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
 
-from hamexplorer.assets_path import asset
 from hamexplorer.cores import usable_cores
 from hamexplorer.dft.assembly import EngineBlocks, assembled
 from hamexplorer.dft.atom_tables import FreeAtom, free_atom
-from hamexplorer.dft.basis_sets import BASIS_SETS, PSEUDOPOTENTIAL, check_elements
+from hamexplorer.dft.basis_sets import check_elements
 from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
@@ -35,6 +30,7 @@ from hamexplorer.dft.superposed.extent import count_elements
 from hamexplorer.dft.superposed.grid_blocks import GridSettings, grid_blocks
 from hamexplorer.dft.superposed.grid_error import check_spacing, coarsest_spacing
 from hamexplorer.dft.superposed.potential import LocalPotentials, SuperposedPotential
+from hamexplorer.dft.superposed.record import provenance
 from hamexplorer.dft.superposed.residual import (
     AtomicResiduals,
     shipped_residuals,
@@ -42,30 +38,22 @@ from hamexplorer.dft.superposed.residual import (
 )
 from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.dft.system import CrystalSystem, crystal_system
-from hamexplorer.errors import HamiltonianError, ResourceLimitError
+from hamexplorer.errors import HamiltonianError, ResourceLimitError, SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, Pairs
 from hamexplorer.progress import Monitor
-from hamexplorer.provenance import Provenance, package_versions, structure_hash, timestamp
 from hamexplorer.structures.checks import check_size, check_structure
 from hamexplorer.units import BOHR_ANGSTROM
 
 __all__ = [
-    "ENGINE_VERSION",
     "StaticBlocks",
-    "accuracy",
     "estimate",
     "free_atoms",
     "grid_spacing",
-    "has_unlike_layers",
     "local_blocks",
     "prepared",
     "run",
     "static_blocks",
-    "tables_hash",
 ]
-
-ENGINE_VERSION = "1"
-"""Raised whenever the same settings would give another result; part of the cache's key."""
 
 _SECONDS_PER_ATOM = 0.8
 """Of one core, at a spacing of 0.3 bohr; the balls about the atoms are half of it."""
@@ -77,16 +65,6 @@ _NEGLIGIBLE = 1e-7
 """Overlap with a projector: what is left out moves no element by 0.03 meV."""
 _LARGEST_CHECKED = 4000
 """Orbitals up to which S is tested to be positive here; larger cells when they are solved."""
-_LAYER_GAP = 2.0
-"""Å; the planes of a layer are nearer to each other."""
-_CITATIONS = (
-    "O. F. Sankey, D. J. Niklewski, Phys. Rev. B 40, 3979 (1989)",
-    "J. M. Soler et al., J. Phys.: Condens. Matter 14, 2745 (2002)",
-    "S. Goedecker, M. Teter, J. Hutter, Phys. Rev. B 54, 1703 (1996)",
-    "M. Krack, Theor. Chem. Acc. 114, 145 (2005)",
-    "J. P. Perdew, K. Burke, M. Ernzerhof, Phys. Rev. Lett. 77, 3865 (1996)",
-    "Q. Sun et al., J. Chem. Phys. 153, 024109 (2020)",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,10 +135,14 @@ def run(
     ``residuals``: fitted potentials other than the shipped ones.
 
     Raises:
-        HamexplorerError: as :func:`prepared`; :class:`HamiltonianError`: S is not positive.
+        HamexplorerError: as :func:`prepared`; :class:`SettingsError`: ``residuals`` with settings
+            that leave them out; :class:`HamiltonianError`: S is not positive.
         CalculationCancelled: ``monitor`` says so.
     """
     settings, monitor = settings or SuperposedSettings(), monitor or Monitor()
+    if residuals is not None and not settings.residual:
+        raise SettingsError("Fitted potentials are given, but residual=False leaves them out.")
+    used = (residuals or shipped_residuals()) if settings.residual else None
     times, began = {}, time.perf_counter()
     monitor.report("Preparing", 0.0)
     system = prepared(structure, settings)
@@ -170,7 +152,7 @@ def run(
         static = static_blocks(system, settings.overlap_tolerance)
         check_overlap(system, static)
         times["integrals"] = time.perf_counter() - began
-        atoms = free_atoms(system, settings, residuals)
+        atoms = free_atoms(system, settings, used)
         potential = SuperposedPotential(system, atoms, system.moments)
         grid = Monitor(
             lambda event: monitor.report(event.stage, 0.2 + 0.7 * event.fraction, event.message)
@@ -189,36 +171,13 @@ def run(
             structure,
             system,
             blocks,
-            _provenance(structure, system, settings, times),
+            provenance(structure, system, settings, grid_spacing(system, settings), used, times),
             position=system.n_atoms <= settings.position_atoms,
             drop_overlap=settings.overlap_tolerance,
             drop_energy=_DROP_ENERGY,
         )
     monitor.report("Done", 1.0)
     return hamiltonian
-
-
-def accuracy(settings: SuperposedSettings, symbols: Iterable[str] = ()) -> str:
-    """What is known of the error, in words; for a crystal of ``symbols``."""
-    if not settings.residual:
-        return "Free atoms, unfitted: levels may be wrong by an electronvolt."
-    residuals = shipped_residuals()
-    missing = sorted(set(symbols) - residuals.coefficients.keys())
-    if missing:
-        return (
-            f"There is no fitted potential for {', '.join(missing)}: levels may be wrong by an "
-            "electronvolt."
-        )
-    return residuals.accuracy
-
-
-@lru_cache(maxsize=1)
-def tables_hash() -> str:
-    """SHA-256 over the shipped atoms and fitted potentials, 16 digits: for caches."""
-    digest = hashlib.sha256()
-    for name in ("free_atoms.h5", "atomic_residuals.json"):
-        digest.update(asset(f"dft/{name}").read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def free_atoms(
@@ -279,57 +238,3 @@ def check_overlap(system: CrystalSystem, static: StaticBlocks) -> None:
             f"and {system.symbols[second]}{second + 1}: they stand too close for this basis, or "
             "overlap_tolerance is too large."
         ) from None
-
-
-def has_unlike_layers(system: CrystalSystem) -> bool:
-    """Whether a slab consists of layers, more than 2 Å apart in height, of different elements."""
-    axis = system.vacuum_axis
-    if axis is None:
-        return False
-    height = system.positions @ system.lattice[axis] / np.linalg.norm(system.lattice[axis])
-    order = np.argsort(height)
-    starts = np.flatnonzero(np.diff(height[order]) * BOHR_ANGSTROM > _LAYER_GAP) + 1
-    kinds = {frozenset(system.symbols[atom] for atom in layer) for layer in np.split(order, starts)}
-    return len(kinds) > 1
-
-
-def _provenance(
-    structure: Structure,
-    system: CrystalSystem,
-    settings: SuperposedSettings,
-    timings: dict[str, float],
-) -> Provenance:
-    warnings = list(system.warnings)
-    fitted: dict[str, Any] = {}
-    if settings.residual:
-        known = shipped_residuals().coefficients.keys()
-        fitted = {"fitted_elements": sorted(set(system.symbols) & known)}
-    told = accuracy(settings, system.symbols)
-    if has_unlike_layers(system):
-        told += (
-            " The levels of layers of different elements may stand wrong to each other by some "
-            "0.2 eV more, as the charge that moves between them is not known."
-        )
-    warnings.append(f"Superposed atoms, not self-consistent. {told}")
-    return Provenance(
-        source="superposed",
-        title=f"Superposed atoms{', fitted' if settings.residual else ''}: {settings.basis}",
-        settings={
-            **settings.physical(),
-            **fitted,
-            "pseudopotential": PSEUDOPOTENTIAL,
-            "cell_transform": system.transform.tolist(),
-            "slab_axis": system.vacuum_axis,
-            "initial_moments": None if system.moments is None else system.moments.tolist(),
-            "spacing": grid_spacing(system, settings) * BOHR_ANGSTROM,
-            "engine": ENGINE_VERSION,
-            "tables": tables_hash(),
-        },
-        results={"zero_of_energy": "vacuum" if system.vacuum_axis is not None else "atoms"},
-        timings={key: round(value, 3) for key, value in timings.items()},
-        warnings=tuple(warnings),
-        citations=(*_CITATIONS, BASIS_SETS[settings.basis].citation),
-        versions=package_versions("pyscf", "torch", "numpy"),
-        structure_hash=structure_hash(structure),
-        created=timestamp(),
-    )
