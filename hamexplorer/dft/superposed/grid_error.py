@@ -27,7 +27,7 @@ from hamexplorer.dft.superposed.semilocal import pbe_derivatives
 from hamexplorer.dft.superposed.tiles import uniform_grid
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import SettingsError
-from hamexplorer.units import HARTREE_EV
+from hamexplorer.units import BOHR_ANGSTROM, HARTREE_EV
 
 __all__ = ["check_spacing", "coarsest_spacing", "grid_errors"]
 
@@ -57,7 +57,8 @@ def coarsest_spacing(
         if max(_errors(system, atoms, integrands, spacing).values()) <= tolerance:
             return float(spacing)
     raise SettingsError(
-        f"No grid of 0.05 bohr or coarser has an error up to {tolerance:g} meV for these elements."
+        f"No grid of {0.05 * BOHR_ANGSTROM:.3f} Å or coarser has an error up to {tolerance:g} meV "
+        "for these elements."
     )
 
 
@@ -72,10 +73,12 @@ def check_spacing(
     errors = grid_errors(system, atoms, spacing)
     worst = max(errors, key=lambda symbol: errors[symbol])
     if errors[worst] > tolerance:
+        # rounded down, so that what is told is accepted
+        enough = np.floor(1e3 * BOHR_ANGSTROM * coarsest_spacing(system, atoms, tolerance)) / 1e3
         raise SettingsError(
-            f"A grid of {spacing:g} bohr is too coarse: matrix elements of {worst} would be in "
-            f"error by up to about {errors[worst]:.2g} meV (accepted: {tolerance:g} meV). "
-            f"{coarsest_spacing(system, atoms, tolerance):g} bohr would do."
+            f"A grid of {spacing * BOHR_ANGSTROM:.3g} Å is too coarse: matrix elements of {worst} "
+            f"would be in error by up to about {errors[worst]:.2g} meV (accepted: {tolerance:g} "
+            f"meV). {enough:g} Å would do."
         )
 
 
