@@ -16,7 +16,7 @@ from pymatgen.core import Lattice, Structure
 
 from hamexplorer.structures import load_gallery
 
-__all__ = ["TRAINING_SET", "Sample", "sample"]
+__all__ = ["TRAINING_SET", "Sample"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,6 @@ class Sample:
     build: Callable[[], Structure]
 
 
-def sample(name: str) -> Sample:
-    """The sample of that name."""
-    return next(s for s in TRAINING_SET if s.name == name)
-
-
 def _gallery(name: str, compound: str = "", *, fitted: bool = True) -> Sample:
     return Sample(name, compound or name, fitted, lambda: load_gallery(name))
 
@@ -55,7 +50,7 @@ def _cubic(kind: str, first: str, second: str, a: float) -> Sample:
         )
         return cubic.get_primitive_structure()
 
-    name = f"{first}{second}".lower() if first != second else f"{first.lower()}-diamond"
+    name = f"{first}{second}".lower()
     return Sample(f"{name}-{kind}", name, True, build)
 
 
