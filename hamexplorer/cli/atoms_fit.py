@@ -12,6 +12,7 @@ from hamexplorer.cli.options import Quiet
 from hamexplorer.cli.progress import monitored
 from hamexplorer.cli.report import show
 from hamexplorer.cli.threads import set_threads
+from hamexplorer.errors import SettingsError
 from hamexplorer.files import checked_output, written
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ def fit(
     """Compute the training set self-consistently and fit the atoms' potentials to it."""
     set_threads(threads)
     target = checked_output(output, (".json",))
-    work.mkdir(parents=True, exist_ok=True)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{work} is no folder and none can be made there.") from error
     from dataclasses import replace
 
     from hamexplorer.dft.superposed.fit import fit as fitted

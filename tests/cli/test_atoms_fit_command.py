@@ -82,6 +82,10 @@ def test_damaged_results_and_wrong_files_are_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(application, [*call, str(tmp_path / "out.xyz")])
     assert result.exit_code != 0
     assert ".json" in str(result.output) + str(result.exception)
+    (tmp_path / "file").touch()
+    call = ["atoms", "fit", "--work", str(tmp_path / "file"), "-o", str(tmp_path / "out.json")]
+    result = CliRunner().invoke(application, call)
+    assert "is no folder" in str(result.exception)
 
 
 def test_names_of_the_training_set_are_unique_and_elements_recur() -> None:

@@ -15,6 +15,7 @@ from hamexplorer.assets_path import asset
 from hamexplorer.dft.atom_tables import free_atom
 from hamexplorer.dft.superposed.engine import prepared, run
 from hamexplorer.dft.superposed.fit import (
+    NormalEquations,
     fit,
     load_normal_equations,
     normal_equations,
@@ -250,8 +251,24 @@ def test_another_basis_and_other_files_are_refused(tmp_path: Path) -> None:
     small = run(crystals.silicon(), SMALL)
     with pytest.raises(SettingsError, match="not in the basis"):
         normal_equations("Si", "Si", small, FREE)
-    (tmp_path / "a.npz").write_bytes(b"no archive")
-    with pytest.raises(FileFormatError, match="normal equations"):
+    file = tmp_path / "a.npz"
+    with pytest.raises(FileFormatError, match="no such file"):
+        load_normal_equations(file)
+    for damaged in (b"no archive", b""):
+        file.write_bytes(damaged)
+        with pytest.raises(FileFormatError, match="normal equations"):
+            load_normal_equations(file)
+
+
+def test_normal_equations_of_other_free_atoms_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = NormalEquations("a", "a", ("Si",), False, np.eye(N + 1), np.ones(N + 1), 1.0, 1.0)
+    monkeypatch.setattr("hamexplorer.dft.superposed.fit.atoms_digest", lambda: "others")
+    save_normal_equations(one, tmp_path / "a.npz")
+    assert load_normal_equations(tmp_path / "a.npz").elements == ("Si",)
+    monkeypatch.undo()
+    with pytest.raises(FileFormatError, match="other free atoms"):
         load_normal_equations(tmp_path / "a.npz")
 
 
@@ -275,9 +292,12 @@ def test_fitted_potentials_in_files(tmp_path: Path) -> None:
         file.write_text(json.dumps({**data, **change}))
         with pytest.raises(FileFormatError):
             load_residuals(file)
-    file.write_text("[]")
-    with pytest.raises(FileFormatError, match="damaged"):
-        load_residuals(file)
+    for damaged in ("[]", json.dumps({**data, "record": None})):
+        file.write_text(damaged)
+        with pytest.raises(FileFormatError, match="damaged"):
+            load_residuals(file)
+    with pytest.raises(FileFormatError, match="no such file"):
+        load_residuals(tmp_path / "none.json")
 
 
 def test_deviation_of_a_fitted_potential() -> None:

@@ -34,7 +34,13 @@ from hamexplorer.dft.superposed.engine import (
     static_blocks,
 )
 from hamexplorer.dft.superposed.potential import RadialPotentials, SuperposedPotential
-from hamexplorer.dft.superposed.residual import EXPONENTS, REACH, AtomicResiduals, radial_functions
+from hamexplorer.dft.superposed.residual import (
+    EXPONENTS,
+    REACH,
+    AtomicResiduals,
+    atoms_digest,
+    radial_functions,
+)
 from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.errors import FileFormatError, SettingsError
 from hamexplorer.hamiltonian import Hamiltonian, Pairs
@@ -184,21 +190,28 @@ def normal_equations(
 
 
 def save_normal_equations(equations: NormalEquations, path: Path) -> None:
-    """As arrays of a ``.npz`` file."""
+    """As arrays of a ``.npz`` file, with what they depend on: exponents and free atoms."""
     with path.open("wb") as file:
-        np.savez(file, exponents=np.array(EXPONENTS), **vars(equations))
+        np.savez(file, exponents=np.array(EXPONENTS), atoms=atoms_digest(), **vars(equations))
 
 
 def load_normal_equations(path: Path) -> NormalEquations:
     """What :func:`save_normal_equations` wrote.
 
     Raises:
-        FileFormatError: another file, or one of other exponents.
+        FileFormatError: another file, or one of other exponents or free atoms.
     """
+    if not path.is_file():
+        raise FileFormatError(f"{path}: there is no such file.")
     try:
         with np.load(path, allow_pickle=False) as data:
             if not np.array_equal(data["exponents"], EXPONENTS):
                 raise FileFormatError(f"{path.name} has other exponents than this version uses.")
+            if str(data["atoms"]) != atoms_digest():
+                raise FileFormatError(
+                    f"{path.name} was computed with other free atoms than the shipped ones; "
+                    "delete it to compute it anew."
+                )
             return NormalEquations(
                 str(data["name"]),
                 str(data["compound"]),
@@ -209,7 +222,7 @@ def load_normal_equations(path: Path) -> NormalEquations:
                 float(data["square"]),
                 float(data["count"]),
             )
-    except (KeyError, ValueError, OSError, BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
         raise FileFormatError(f"{path.name} holds no normal equations.") from error
 
 

@@ -106,7 +106,7 @@ def radial_functions(radii: NDArray[np.float64]) -> NDArray[np.float64]:
 def with_residuals(
     atoms: Mapping[str, FreeAtom], residuals: AtomicResiduals
 ) -> dict[str, FreeAtom]:
-    """The atoms, U_E added to V_na where there is one (and the table reaches so far)."""
+    """The atoms, U_E added to V_na where there is one; a table that ends before R is continued."""
     result = dict(atoms)
     for element, atom in atoms.items():
         if element in residuals.coefficients:
@@ -159,6 +159,8 @@ def load_residuals(path: Path) -> AtomicResiduals:
     Raises:
         FileFormatError: not such a file, another version or other exponents, damaged.
     """
+    if not path.is_file():
+        raise FileFormatError(f"{path}: there is no such file.")
     if path.stat().st_size > _MAX_BYTES:
         raise FileFormatError(f"{path.name} is too large for a file of fitted potentials.")
     try:
@@ -173,7 +175,7 @@ def load_residuals(path: Path) -> AtomicResiduals:
         return AtomicResiduals(
             {e: np.array(v["coefficients"], dtype=float) for e, v in elements.items()},
             {e: np.array(v["covariance"], dtype=float) for e, v in elements.items()},
-            data["record"],
+            dict(data["record"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileFormatError(
