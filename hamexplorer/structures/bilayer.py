@@ -24,7 +24,13 @@ from hamexplorer.structures.bilayer_coincidence import (
     CoincidenceCell,
     coincidence_cells,
 )
-from hamexplorer.structures.bilayer_lattices import Reals, Wholes, rotation
+from hamexplorer.structures.bilayer_lattices import (
+    Reals,
+    Wholes,
+    deformation,
+    principal_strains,
+    rotation,
+)
 from hamexplorer.structures.bilayer_layer import Layer, layer_of, named_layer
 from hamexplorer.structures.bilayer_twist import (
     PERIOD,
@@ -163,7 +169,7 @@ def heterobilayer(
     Raises:
         StructureError: one is not a layer, there is no cell under the limits, no such center, or
             atoms overlap.
-        SettingsError: a parameter outside its range.
+        SettingsError: a parameter outside its range, or ``cell`` is one of other layers.
         ResourceLimitError: ``max_atoms`` is too large for the search.
     """
     lower, upper = layer_of(first), layer_of(second)
@@ -184,6 +190,11 @@ def heterobilayer(
         cell = cells[0]
     elif strained not in STRAINED:
         raise SettingsError(f"strained = {strained!r}: one of {', '.join(STRAINED)}.")
+    elif not _fits(cell, lower, upper):
+        raise SettingsError(
+            f"cell is not one of {upper.name} upon {lower.name}: take it from bilayer_cells or "
+            "coincidence_cells of these two, in this order."
+        )
     (below, where), (above, there) = _center(lower, center), _center(upper, center)
     pivot = Pivot(
         lower=(float(below[0]), float(below[1])),
@@ -207,6 +218,13 @@ def no_match(
         f"atoms with a strain of at most {max_strain:g} %: allow more atoms, more strain, or "
         "another angle."
     )
+
+
+def _fits(cell: CoincidenceCell, lower: Layer, upper: Layer) -> bool:
+    """Whether the two layers take the misfit in ``cell`` that the cell says."""
+    misfit = principal_strains(deformation(cell.second @ upper.vectors, cell.first @ lower.vectors))
+    below, above = 1 + cell.strains / 100
+    return bool(np.allclose(1 + misfit, above / below, rtol=0, atol=1e-6))
 
 
 def _max_cells(layer: Layer, max_atoms: int) -> int:

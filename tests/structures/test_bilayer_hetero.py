@@ -231,6 +231,13 @@ def test_the_first_of_a_list_is_what_is_built() -> None:
         assert report.area == pytest.approx(cell.area, rel=1e-9)
 
 
+def test_a_cell_of_other_layers_is_refused() -> None:
+    (cell, *_) = coincidence_cells(layer_of(MOS2), layer_of(WSE2), max_strain=1.0)
+    for lower, upper in ((GRAPHENE, WSE2), (MOS2, GRAPHENE), (WSE2, MOS2)):
+        with pytest.raises(SettingsError, match="in this order"):
+            heterobilayer(lower, upper, cell=cell)
+
+
 # --- the arithmetic of lattices ------------------------------------------------------------------
 
 
