@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from ase import Atoms
@@ -116,8 +115,5 @@ def bilayer_cells(lower: Crystal, upper: Crystal | None = None, **options: Any) 
 
 def _layer(given: Crystal) -> Structure:
     """What :func:`load` takes, or a gallery name or formula where no file of that name is."""
-    if isinstance(given, str) and "\n" not in given and not Path(given).exists():
-        found = bilayers.named_layer(given)
-        if found is not None:
-            return found
-    return load_structure(given)
+    found = bilayers.named_layer(given) if isinstance(given, str) else None
+    return load_structure(given) if found is None else found

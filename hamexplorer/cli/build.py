@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from hamexplorer.cli.inputs import GALLERY_PREFIX, load_structure_input
+from hamexplorer.cli.inputs import load_structure_input
 from hamexplorer.cli.options import Json, Quiet, numbers
 from hamexplorer.cli.output import print_json
 from hamexplorer.cli.report import show
@@ -72,8 +72,8 @@ def twist(
     quiet: Quiet = False,
 ) -> None:
     """Put a layer upon its own copy, turned by the commensurate angle nearest to --angle."""
-    target = _target(output, list_)
     set_threads(None)
+    target = _target(output, list_)
     from hamexplorer.structures.bilayer import layer_of, twist_list, twisted_bilayer
 
     structure = _layer(layer)
@@ -126,8 +126,8 @@ def hetero(
     quiet: Quiet = False,
 ) -> None:
     """Put one layer upon another in a common cell; the strain it takes is told."""
-    target = _target(output, list_)
     set_threads(None)
+    target = _target(output, list_)
     from hamexplorer.structures.bilayer import (
         coincidence_cells,
         heterobilayer,
@@ -175,18 +175,17 @@ def _target(output: Path | None, list_: bool) -> Path | None:
         return None
     if list_:
         raise SettingsError("--list builds nothing: leave --output away.")
-    return checked_output(output, (".cif", ".vasp", ".json"))
+    from hamexplorer.structures.bilayer_text import SUFFIXES
+
+    return checked_output(output, SUFFIXES)
 
 
 def _layer(given: str) -> Structure:
     """A file, a gallery name, or the formula of one layer of the gallery."""
     from hamexplorer.structures.bilayer import named_layer
 
-    if not given.startswith(GALLERY_PREFIX) and not Path(given).exists():
-        found = named_layer(given)
-        if found is not None:
-            return found
-    return load_structure_input(given)
+    found = named_layer(given)
+    return load_structure_input(given) if found is None else found
 
 
 def _pair(text: str, option: str) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from hamexplorer.structures.symmetry import standard_primitive
 
 __all__ = ["Axis", "Layer", "layer_of", "named_layer"]
 
+_LONGEST_NAME = 40
 _ON_AXIS = 0.3
 """Å: atoms nearer to an axis than this lie on it."""
 
@@ -79,13 +81,18 @@ class Layer:
 
 
 def named_layer(text: str) -> Structure | None:
-    """The gallery's structure called ``text``, or its only layer of that formula; None if none."""
+    """The gallery's structure called ``text``, or its only layer of that formula.
+
+    None where there is none, or a file of that name, which comes first.
+    """
     key = text.strip()
+    if len(text) > _LONGEST_NAME or Path(text).exists():
+        return None
     for item in entries():
         if item.name == key.lower():
             return load_gallery(item.name)
     try:
-        wanted = Composition(key[:40]).reduced_formula
+        wanted = Composition(key).reduced_formula
     except (ValueError, KeyError, TypeError):
         return None
     found = [

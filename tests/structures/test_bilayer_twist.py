@@ -358,6 +358,7 @@ def test_layers_are_known_by_name_and_formula() -> None:
     assert named_layer("C") == GRAPHENE
     assert named_layer("FePt") is None
     assert named_layer("no formula!") is None
+    assert named_layer("C" * 5000) is None  # too long for a file's name as well
 
 
 # --- bad input ------------------------------------------------------------------------------
