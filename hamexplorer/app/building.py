@@ -242,14 +242,16 @@ class BuildDialog:
         twisted = self.upper.value == _COPY
         atoms = number(self.atoms.value, "The largest number of atoms")
         strain = number(self.strain.value, "The largest strain")
-        if atoms is None or atoms != int(atoms):
+        if atoms is None or not atoms.is_integer():
             raise SettingsError("The largest number of atoms must be a whole number such as 400.")
+        if strain is None:
+            raise SettingsError("The largest strain must be a number of % such as 2.")
         return Wish(
             lower=self._crystal(self.lower.value),
             upper=None if twisted else self._crystal(self.upper.value),
             angle=number(self.angle.value, "The angle"),
             max_atoms=int(atoms),
-            max_strain=2.0 if strain is None else strain,
+            max_strain=strain,
             strained=self.strained.value,
             stacking=self.stacking.value,
             distance=number(self.distance.value, "The distance"),

@@ -106,13 +106,18 @@ def test_faults_are_told_in_the_dialog_and_offer_nothing(tmp_path: Path) -> None
     eventually(told("is not a number"))
     builder.distance.value = ""
     eventually(lambda: builder.built is not None)
-    builder.atoms.value = "12.5"
-    eventually(told("whole number"))
-    assert builder.built is None
+    for text in ("12.5", "nan", "inf", ""):
+        builder.message.say("")
+        builder.atoms.value = text
+        eventually(told("whole number"))
+        assert builder.built is None
     builder.atoms.value = "400"
     builder.upper.value = "wse2-1h"
     eventually(lambda: builder.built is not None and builder.built.report.atoms == 75)
     assert builder.stacking.disabled
+    builder.strain.value = ""
+    eventually(told("number of %"))
+    assert builder.built is None
     builder.strain.value = "0.01"
     eventually(told("no common cell"))
     assert builder.built is None
