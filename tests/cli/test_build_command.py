@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from running import answered, refused
 
 import hamexplorer as hx
 from hamexplorer.cli import main
 from hamexplorer.errors import SettingsError, StructureError
 from hamexplorer.structures import load_gallery, symmetry_info
-
-
-def answered(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    assert main([*arguments, "--json"]) == 0
-    data: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return data
-
-
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "Traceback" not in captured.err
-    return captured.err.strip()
 
 
 def test_a_twisted_bilayer_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +94,7 @@ def test_a_heterobilayer_from_the_list(tmp_path: Path, capsys: pytest.CaptureFix
         (["twist", "MoS2"], "--angle is needed"),
         (["twist", "nothing", "--angle", "7"], "no such file"),
         (["twist", "FePt", "--angle", "7"], "gallery has that name"),
+        (["twist", "C" * 5000, "--angle", "7"], "gallery has that name"),
         (["twist", "gallery:gaas", "--angle", "7"], "not a layer"),
         (["twist", "MoS2", "--angle", "1.05"], "2977 cells"),
         (["twist", "MoS2", "--angle", "nan"], "angle = nan"),

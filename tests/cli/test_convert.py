@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import refused
 
 import hamexplorer as hx
 from hamexplorer.cli import main
@@ -17,14 +18,6 @@ from hamexplorer.properties.solver import BandSolver
 
 DATA = Path(__file__).parents[1] / "data" / "openmx"
 WSE2 = DATA / "wse2_nc.scfout.xz"
-
-
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "Traceback" not in captured.err
-    return captured.err.strip()
 
 
 def test_convert_writes_what_was_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from running import refused
 
 from hamexplorer.cli import main
 
@@ -33,16 +34,6 @@ def precious(tmp_path: Path) -> Path:
     path = tmp_path / "out.h5"
     path.write_bytes(b"the result of yesterday")
     return path
-
-
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The message of a command that must fail with exit code 2 and print nothing else."""
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "Traceback" not in captured.err
-    assert captured.err.strip()
-    return captured.err.strip()
 
 
 MANY = "\n".join(f"{x / 7} {y / 7} {z / 7}" for x in range(7) for y in range(7) for z in range(7))

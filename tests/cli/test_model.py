@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hamgnn_files import PICKLE, SIC, fields, save_graph, unpacked
+from running import answered, refused
 
 import hamexplorer as hx
 from hamexplorer.cli import main
@@ -36,19 +36,6 @@ def graphs(folder: Path) -> list[str]:
     return ["--graph", plain, "--graph-soc", spin]
 
 
-def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Any:
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "Traceback" not in captured.err
-    return captured.err.strip()
-
-
 def test_from_the_pickle_to_bands(
     universal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,16 +43,16 @@ def test_from_the_pickle_to_bands(
     model, out, rows = (tmp_path / name for name in ("uni.safetensors", "MoS2.h5", "h.npy"))
     pickled = str(universal / "predictor_legacy_v2_1.pkl")
     card = ["--training-set", "random", "--accuracy", "none", "--licence", "CC0"]
-    data = told(["model", "import", pickled, "-o", str(model), *card], capsys)
+    data = answered(["model", "import", pickled, "-o", str(model), *card], capsys)
     assert data["output"] == str(model)
     assert data["card"]["training_set"] == "random"
     assert data["n_parameters"] == 214_562
-    info = told(["model", "info", str(model)], capsys)
+    info = answered(["model", "info", str(model)], capsys)
     assert info["fingerprint"] == data["fingerprint"]
     assert info["elements"]["Mo"] == ["s1", "s2", "s3", "p1", "p2", "d1", "d2"]
     assert info["channels"]["spin_orbit"]["legacy_edge_update"] is True
     arguments = ["model", "predict", "--weights", str(model), *graphs(universal)]
-    (written,) = told([*arguments, "-o", str(out)], capsys)["written"]
+    (written,) = answered([*arguments, "-o", str(out)], capsys)["written"]
     assert written["source"] == "model"
     assert written["settings"]["weights"] == data["fingerprint"]
     assert written["components"] == ["S", "H", "Lx", "Ly", "Lz"]
@@ -75,7 +62,7 @@ def test_from_the_pickle_to_bands(
     bands = json.loads(capsys.readouterr().out)
     assert bands["title"] == f"Prediction, HamGNN predictor {Path(pickled).name}"
     assert bands["n_bands"] == 90
-    assert told([*arguments, "--format", "hamgnn", "-o", str(rows)], capsys)["written"][0][
+    assert answered([*arguments, "--format", "hamgnn", "-o", str(rows)], capsys)["written"][0][
         "shape"
     ] == [334, 2704]
     difference = np.load(rows) - np.load(universal / "hamiltonian.npy")
@@ -135,16 +122,16 @@ def test_several_crystals(sic: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     out = str(tmp_path / "out.h5")
     assert "--index 0 … 1, or --index all" in refused([*arguments, "-o", out], capsys)
     assert "accepted are 0 … 1 and all" in refused([*arguments, "-o", out, "--index", "2"], capsys)
-    (written,) = told([*arguments, "-o", out, "--index", "1"], capsys)["written"]
+    (written,) = answered([*arguments, "-o", out, "--index", "1"], capsys)["written"]
     assert written["output"] == out
     assert written["formula"] == "Si"
     names = [
-        w["output"] for w in told([*arguments, "-o", out, "--index", "all"], capsys)["written"]
+        w["output"] for w in answered([*arguments, "-o", out, "--index", "all"], capsys)["written"]
     ]
     assert names == [str(tmp_path / f"out-{k}.h5") for k in range(2)]
     assert hx.open(names[1]).structure.composition.reduced_formula == "Si"
     npy = str(tmp_path / "h.npy")
-    (written,) = told([*arguments, "--format", "hamgnn", "-o", npy], capsys)["written"]
+    (written,) = answered([*arguments, "--format", "hamgnn", "-o", npy], capsys)["written"]
     assert written["shape"] == [40, 196]
     assert np.load(npy).shape == (40, 196)
 
