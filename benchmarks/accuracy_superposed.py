@@ -1,6 +1,7 @@
 """Superposed atoms against self-consistent Hamiltonians: the table of docs/superposed-atoms.md.
 
-    python benchmarks/accuracy_superposed.py FOLDER [NAME …] [--store RESIDUALS.json]
+    python benchmarks/accuracy_superposed.py FOLDER [NAME …]
+    python benchmarks/accuracy_superposed.py FOLDER [--store RESIDUALS.json]
 
 FOLDER is that of ``hamexplorer atoms fit --work FOLDER``; crystals that are only tested are
 computed into it. ``--store`` writes the errors near the gap into the record of the fitted
@@ -34,6 +35,7 @@ from hamexplorer.dft.superposed.residual import (
 )
 from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.dft.superposed.training_set import TRAINING_SET, Sample
+from hamexplorer.files import written
 from hamexplorer.hamiltonian import Hamiltonian, SpinState, load_hamiltonian, save_hamiltonian
 from hamexplorer.properties.solver import BandSolver
 from hamexplorer.structures.kpath import standard_path
@@ -59,7 +61,9 @@ def reference(sample: Sample, folder: Path) -> Hamiltonian:
     """The self-consistent Hamiltonian, computed if it is not there."""
     file = folder / f"{sample.name}.h5"
     if not file.exists():
-        save_hamiltonian(engine.run(sample.build(), DftSettings()), file)
+        computed = engine.run(sample.build(), DftSettings())
+        with written(file) as temporary:
+            save_hamiltonian(computed, temporary)
     return load_hamiltonian(file)
 
 
@@ -69,14 +73,7 @@ def matrix_errors(first: Hamiltonian, second: Hamiltonian) -> tuple[float, float
     difference = second.scalar[theirs] - first.scalar[ours]
     overlap = first.overlap[ours]
     difference -= overlap * (overlap @ difference) / (overlap @ overlap)
-    pairs = first.pairs
-    cartesian = first.structure.cart_coords
-    vectors = (
-        cartesian[pairs.second]
-        + pairs.cell @ first.structure.lattice.matrix
-        - cartesian[pairs.first]
-    )
-    distance = np.linalg.norm(vectors, axis=1)[pairs.element_pair[ours]]
+    distance = first.distances[first.pairs.element_pair[ours]]
     size = 1000 * np.abs(difference)
     near = (distance > 0) & (distance < _NEAR)
     return float(size[distance == 0].mean()), float(size[near].mean())
@@ -128,7 +125,7 @@ def without(compound: str, folder: Path) -> AtomicResiduals:
     crystals = [
         load_normal_equations(folder / f"{s.name}.npz")
         for s in TRAINING_SET
-        if s.fitted and s.compound != compound and (folder / f"{s.name}.npz").exists()
+        if s.fitted and s.compound != compound
     ]
     return fit(crystals)[0]
 
@@ -140,6 +137,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--store", type=Path)
     options = parser.parse_args()
+    unknown = sorted(set(options.names) - {sample.name for sample in TRAINING_SET})
+    if unknown:
+        parser.error(f"there are no crystals {', '.join(unknown)}")
+    if options.store and options.names:
+        parser.error("--store is for all crystals: the record tells of all")
     found: dict[str, dict[str, list[float]]] = {"compound_left_out": {}, "shipped": {}}
     print(
         "| crystal | H0 | on-site | off-site | 4v + 4c: mean | largest | occupied + 8 | "

@@ -94,6 +94,9 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, default=0.3)
     parser.add_argument("--one", action="store_true")
     given = parser.parse_args()
+    for atoms in given.atoms:
+        if 3 * round((atoms / 3) ** 0.5) ** 2 != atoms:
+            parser.error(f"{atoms} atoms are no n × n cells of three")
     if given.one:
         print(json.dumps(measure(given.atoms[0], given.workers[0], given.spacing)))
         return
