@@ -6,6 +6,7 @@ import crystals
 import numpy as np
 import pytest
 import scipy.linalg
+from pair_molecules import pair_molecule
 from pymatgen.core import Lattice, Structure
 from pyscf import gto
 from pyscf.gto.ft_ao import ft_aopair
@@ -39,26 +40,6 @@ def blocks_of(structure):
     return system, pairs, overlap, position_blocks(system, pairs, overlap)
 
 
-def molecule(system, i, j, cell):
-    """The two atoms of a pair, their midpoint at the origin, as PySCF's molecule.
-
-    With the conventions' order of its orbitals and the number of the first atom's.
-    """
-    places = [system.positions[i], system.positions[j] + np.array(cell) @ system.lattice]
-    places = [place - (places[0] + places[1]) / 2 for place in places]
-    symbols = [system.symbols[i], system.symbols[j]]
-    mol = gto.M(
-        atom=[(f"{s}@{a}", x) for a, (s, x) in enumerate(zip(symbols, places, strict=True))],
-        basis={f"{s}@{a}": pyscf_basis(s, system.basis_name) for a, s in enumerate(symbols)},
-        unit="B",
-        spin=None,
-        charge=0,
-        verbose=0,
-    )
-    momenta = [[s.l for s in system.shells[symbol].shells] for symbol in symbols]
-    return mol, convention_order(momenta[0] + momenta[1]), system.basis.sizes[i]
-
-
 PAIRS = [(0, 0, (0, 0, 0)), (0, 1, (0, 0, 0)), (1, 0, (1, -1, 0)), (0, 0, (-1, 0, 0))]
 
 
@@ -66,7 +47,7 @@ PAIRS = [(0, 0, (0, 0, 0)), (0, 1, (0, 0, 0)), (1, 0, (1, -1, 0)), (0, 0, (-1, 0
 def test_blocks_are_the_dipole_integrals_of_a_molecule(pair):
     system, pairs, _, position = blocks_of(crystals.mos2())
     i, j, cell = pair
-    mol, order, size = molecule(system, i, j, cell)
+    mol, order, size = pair_molecule(system, i, j, cell)
     dipole = mol.intor("int1e_r")[:, order[:, None], order]
     expected = dipole[:, :size, size:]
     found = pairs.block(position, pairs.index(i, j, cell))
@@ -78,7 +59,7 @@ def test_blocks_are_the_slope_of_the_fourier_transform():
     # another algorithm: ∫ e^{−iq·r} χ_i χ_j = S − i q·⟨r⟩ + O(q²)
     system, pairs, _, position = blocks_of(crystals.mos2())
     i, j, cell = 0, 1, (0, 0, 0)
-    mol, order, size = molecule(system, i, j, cell)
+    mol, order, size = pair_molecule(system, i, j, cell)
     index = pairs.index(i, j, cell)
     step = 1e-3
     for axis in range(3):
@@ -92,7 +73,7 @@ def test_blocks_are_the_slope_of_the_fourier_transform():
 def test_blocks_are_integrals_over_a_grid():
     system, pairs, _, position = blocks_of(crystals.lithium_hydride())
     i, j, cell = 0, 1, (0, 0, 0)
-    mol, order, size = molecule(system, i, j, cell)
+    mol, order, size = pair_molecule(system, i, j, cell)
     spacing = 0.16
     axis = np.arange(-11, 11, spacing)
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)

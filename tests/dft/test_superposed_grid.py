@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from pair_molecules import pair_molecule
 from pyscf import gto
 from scipy.spatial.transform import Rotation
 
 from hamexplorer.dft.atom_tables import free_atom
-from hamexplorer.dft.basis_sets import pyscf_basis
 from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.exchange_correlation import exchange_correlation
 from hamexplorer.dft.grid import PlaneWaveGrid, bloch_orbitals, mesh_for_cutoff
-from hamexplorer.dft.integrals import convention_order, pairs_by_overlap, two_centre_blocks
+from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.scf import potential_matrix
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.superposed.grid_blocks import GridSettings, grid_blocks
@@ -96,25 +96,17 @@ def test_gaussian_on_the_atoms_is_the_three_centre_integral(layer):
     ]
     # a contracted s function is c exp(−αr²)/√4π
     shells = {"X": [[0, [exponent, 1.0]]]}
-    gaussians = gto.M(atom=[("X", c) for c in images], basis=shells, unit="B", verbose=0)
     norm = gto.gto_norm(0, exponent) / np.sqrt(4 * np.pi)
     for i, j, cell in [(0, 0, (0, 0, 0)), (0, 1, (0, 0, 0)), (1, 1, (1, 0, 0)), (1, 0, (-1, 1, 0))]:
-        places = [system.positions[i], system.positions[j] + np.array(cell) @ system.lattice]
-        symbols = [system.symbols[i], system.symbols[j]]
-        molecule = gto.M(
-            atom=[(f"{s}@{a}", x) for a, (s, x) in enumerate(zip(symbols, places, strict=True))],
-            basis={f"{s}@{a}": pyscf_basis(s, system.basis_name) for a, s in enumerate(symbols)},
-            unit="B",
-            spin=None,
-            charge=0,
-            verbose=0,
+        molecule, order, size = pair_molecule(system, i, j, cell)
+        middle = system.positions[[i, j]].mean(axis=0) + np.array(cell) @ system.lattice / 2
+        gaussians = gto.M(
+            atom=[("X", c - middle) for c in images], basis=shells, unit="B", verbose=0
         )
-        order = convention_order([s.l for x in symbols for s in system.shells[x].shells])
         together = molecule + gaussians
         n = molecule.nbas
         integrals = together.intor("int3c1e", shls_slice=(0, n, 0, n, n, together.nbas))
         expected = height / norm * integrals.sum(axis=2)[order[:, None], order]
-        size = system.basis.sizes[i]
         found = pairs.block(blocks, pairs.index(i, j, cell))
         assert np.abs(expected[:size, size:]).max() > 1e-3
         np.testing.assert_allclose(found * MEV, expected[:size, size:] * MEV, atol=0.2)
