@@ -147,23 +147,7 @@ def test_layers_of_different_elements_are_told_of() -> None:
 
 def test_every_element_of_the_gallery_that_is_not_magnetic_is_fitted() -> None:
     fitted = shipped_residuals().coefficients.keys()
-    assert {
-        "Mo",
-        "W",
-        "S",
-        "Se",
-        "Te",
-        "Ga",
-        "As",
-        "In",
-        "Sb",
-        "Si",
-        "C",
-        "B",
-        "N",
-        "Sn",
-        "Bi",
-    } <= (fitted)
+    assert set("Mo W S Se Te Ga As In Sb Si C B N Sn Bi".split()) <= fitted
 
 
 # --- magnets ------------------------------------------------------------------------------------
@@ -347,6 +331,8 @@ def test_what_is_refused() -> None:
         {"spacing": 0.0},
         {"spacing": 0.45},
         {"spacing": float("nan")},
+        {"spacing": "0.2"},
+        {"overlap_tolerance": None},
         {"overlap_tolerance": 1.0},
         {"basis": "none"},
         {"residual": 1},

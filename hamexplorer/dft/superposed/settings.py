@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,9 +53,9 @@ class SuperposedSettings:
             ("memory_limit", 1e8, 1e13, "bytes"),
         ):
             value = getattr(self, name)
-            if value is None:
+            if value is None and name == "spacing":
                 continue
-            if not math.isfinite(value) or not low <= value <= high:
+            if not isinstance(value, int | float) or not low <= value <= high:
                 raise SettingsError(
                     f"{name} must lie in {low:g} … {high:g} {unit}".rstrip() + f", not {value!r}."
                 )
