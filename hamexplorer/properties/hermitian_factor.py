@@ -68,8 +68,12 @@ def factorise(a: torch.Tensor, tell: Callable[[float], None] | None = None) -> H
     """Factorise a Hermitian (real: symmetric) matrix, of which only the lower triangle is read.
 
     Bunch and Kaufman, Math. Comp. 31, 163 (1977), blocked as LAPACK's ``zlahef``: 4n³/3
-    operations for complex elements. Against the library routine it needs no second copy, applies
-    the updates in large products, and can be stopped.
+    operations for complex elements.
+
+    LAPACK's ``zhetrf`` (in SciPy; in place as well) is 1.7 times as fast: 3.9 s against 6.5 s at
+    n = 4500 on one core. But it holds the interpreter's lock to the end, for minutes at
+    n = 12000: the page would stand still, and neither progress nor a stop come through. Here
+    other threads waited 0.4 s at most.
 
     Args:
         a: (n, n) with contiguous columns (``a.mT`` is contiguous); overwritten by the factor.
