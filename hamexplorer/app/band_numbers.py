@@ -50,6 +50,11 @@ def _gap(bands: BandStructure) -> str:
 
 def _splittings(bands: BandStructure, h: Hamiltonian) -> str:
     title = heading("Spin splitting (meV)")
+    if bands.method:
+        title = heading("Two levels nearest the gap: distance (meV)") + (
+            "<p class='soft'>In a supercell or bilayer they may be folded, or of different layers: "
+            "not always a pair of spins.</p>"
+        )
     if h.is_magnetic:
         why = (
             "The exchange field splits all bands"

@@ -190,10 +190,14 @@ def bands_table(data: Mapping[str, Any]) -> Table:
         kind = "direct" if gap["is_direct"] else "indirect"
         edges = " → ".join(_place(gap, edge) for edge in ("vbm", "cbm"))
         rows.append(("gap on path", f"{gap['value']:.4f} eV, {kind}, {edges}"))
+    # levels of a large cell are folded, or of several layers: the pair need not be one of spins
+    name = "two levels nearest the gap at" if data["method"] else "splitting at"
+    apart = " apart" if data["method"] else ""
     rows += [
         (
-            f"splitting at {point['label']}",
-            f"valence {point['valence']:.1f} meV, conduction {point['conduction']:.1f} meV",
+            f"{name} {point['label']}",
+            f"valence {point['valence']:.1f} meV{apart}, "
+            f"conduction {point['conduction']:.1f} meV{apart}",
         )
         for point in data["splittings_meV"]
     ]

@@ -139,7 +139,9 @@ def splittings(bands: BandStructure) -> Splittings:
     """Spin splittings at the path's ticks, in meV.
 
     With N electrons: E_N − E_{N−1} (valence) and E_{N+2} − E_{N+1} (conduction), bands counted
-    from 1. They are spin splittings where the bands go in spin pairs: an even N, no exchange.
+    from 1. They are spin splittings where the bands go in spin pairs: an even N, no exchange, the
+    primitive cell of one layer. In supercells and bilayers two levels may as well be folded from
+    different k, or belong to different layers: 0 is no proof of spin degeneracy there.
 
     Raises:
         SettingsError: N is not an even number, or the window lacks these bands.

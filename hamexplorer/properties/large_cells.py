@@ -257,8 +257,8 @@ def _told(found: NearGap, n_kpoints: int) -> str:
     n_bands = found.energies.shape[1]
     counted = ""
     if found.n_factorisations:
-        both = " and at both ends" if found.checked else ""
-        counted = f"; band numbers counted at the shift{both}"
+        ends = " and at both ends" if found.checked else " alone, so a missing level is not noticed"
+        counted = f"; band numbers counted at the shift{ends}"
     return (
         f"{n_bands} bands around the gap, {found.method}{counted}; Fermi level and gap are those "
         f"of these {n_kpoints} k-points alone"

@@ -78,7 +78,8 @@ def near_gap_states(
 
     H(k) − σS(k) is factorised, L D Lᴴ, at a shift σ near the gap; the signs of D count the bands
     below σ exactly (Sylvester), and block Lanczos on (H − σS)⁻¹S gives those next to it, to
-    1e-9 eV. So a band's index is known and not guessed. σ is found by counting at Γ without
+    1e-9 eV. So a band's index is known and not guessed (``check="none"``: unless a level is
+    missing between it and σ). σ is found by counting at Γ without
     spin-orbit coupling, where H is real and half the size. Half of the bands lie below the gap, in
     a metal below the band that the last electron enters; an odd one counts as empty.
 
@@ -129,7 +130,7 @@ def window_around_gap(h: Hamiltonian, n_bands: int) -> tuple[int, int]:
         SettingsError: ``n_bands`` is not an integer from 1 to 2n.
     """
     total = 2 * h.basis.n_orbitals
-    if int(n_bands) != n_bands or not 1 <= n_bands <= total:
+    if not isinstance(n_bands, (int, np.integer)) or not 1 <= n_bands <= total:
         raise SettingsError(
             f"The number of bands around the gap is 1 … {total} for this Hamiltonian of "
             f"{h.basis.n_orbitals} orbitals, not {n_bands}."

@@ -66,7 +66,9 @@ def test_bands_around_the_gap_are_drawn_and_said(large: Hamiltonian) -> None:
     columns = slice(drawn.first_band, drawn.first_band + drawn.energies.shape[1])
     assert columns.start < filled < columns.stop
     assert np.abs(drawn.energies - expected[:, columns]).max() < 1e-8
-    assert "counted at the shift" in bands.numbers.object
+    assert "counted at the shift alone" in bands.numbers.object
+    assert "Spin splitting" not in bands.numbers.object
+    assert "Two levels nearest the gap" in bands.numbers.object
     low, high = state.energies
     assert low <= drawn.energies.min() - drawn.fermi.energy
     assert drawn.energies.max() - drawn.fermi.energy <= high

@@ -73,7 +73,7 @@ def test_listed_points(
 
     assert main([*command, "--json", "--unchecked"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert "counted at the shift;" in told["method"]
+    assert "counted at the shift alone, so a missing level is not noticed;" in told["method"]
     assert "those of these 2 k-points alone" in told["method"]
     assert np.abs(np.array(told["energies_eV"]) - found).max() < 1e-8
     gap = told["gap_on_path"]
@@ -109,6 +109,22 @@ def test_wrong_numbers_of_bands(cell_h5: Path, capsys: pytest.CaptureFixture[str
     for wrong in ("417", "-1"):
         assert main(["bands", str(cell_h5), "--near-gap", wrong]) == 2
         assert "1 … 416" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [2.5, float("nan"), float("inf"), "40"])
+def test_numbers_of_bands_that_are_not_whole(cell: Hamiltonian, wrong: object) -> None:
+    with pytest.raises(SettingsError, match="1 … 416"):
+        near_gap_bands(cell, labelled_points(cell.structure), wrong)  # type: ignore[arg-type]
+
+
+def test_pairs_of_a_large_cell_are_not_called_spin_splittings(
+    cell_h5: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["bands", str(cell_h5), "--path", "G-K", "-o", str(tmp_path / "bands.csv")]
+    assert main([*command, "--near-gap", "8"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "two levels nearest the gap at K" in told
+    assert "splitting" not in told
 
 
 def test_from_python(cell: Hamiltonian, primitive: Hamiltonian) -> None:
