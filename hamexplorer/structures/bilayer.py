@@ -32,6 +32,7 @@ from hamexplorer.structures.bilayer_lattices import (
     rotation,
 )
 from hamexplorer.structures.bilayer_layer import Layer, layer_of, named_layer
+from hamexplorer.structures.bilayer_numbers import check_reals, check_wholes
 from hamexplorer.structures.bilayer_twist import (
     PERIOD,
     Twist,
@@ -122,6 +123,7 @@ def twisted_bilayer(
         SettingsError: a parameter outside its range, or no common cell near the angle.
         ResourceLimitError: ``max_atoms`` above :data:`MAX_ATOMS`.
     """
+    check_reals(tolerance=tolerance)
     layer = layer_of(structure)
     lattice = _twistable(layer)
     if stacking not in STACKINGS:
@@ -190,7 +192,7 @@ def heterobilayer(
         cell = cells[0]
     elif strained not in STRAINED:
         raise SettingsError(f"strained = {strained!r}: one of {', '.join(STRAINED)}.")
-    elif not _fits(cell, lower, upper):
+    elif not isinstance(cell, CoincidenceCell) or not _fits(cell, lower, upper):
         raise SettingsError(
             f"cell is not one of {upper.name} upon {lower.name}: take it from bilayer_cells or "
             "coincidence_cells of these two, in this order."
@@ -228,6 +230,7 @@ def _fits(cell: CoincidenceCell, lower: Layer, upper: Layer) -> bool:
 
 
 def _max_cells(layer: Layer, max_atoms: int) -> int:
+    check_wholes(max_atoms=max_atoms)
     if max_atoms > MAX_ATOMS:
         raise ResourceLimitError(f"max_atoms = {max_atoms}: at most {MAX_ATOMS} are built.")
     if max_atoms < 2 * len(layer):
@@ -341,5 +344,6 @@ def _shift(shift: tuple[float, float], name: str = "shift") -> tuple[float, floa
 
 
 def _finite(name: str, value: float, limit: float) -> None:
+    check_reals(**{name: value})
     if not abs(value) <= limit:  # NaN too
         raise SettingsError(f"{name} = {value}: a number from −{limit:g} to {limit:g} is needed.")

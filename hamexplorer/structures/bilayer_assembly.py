@@ -25,6 +25,7 @@ from hamexplorer.structures.bilayer_lattices import (
     stretch,
 )
 from hamexplorer.structures.bilayer_layer import Layer
+from hamexplorer.structures.bilayer_numbers import check_reals
 
 __all__ = [
     "CHALCOGEN_GAP",
@@ -140,6 +141,7 @@ def checked_vacuum(vacuum: float) -> float:
     Raises:
         SettingsError: below 7 Å (the cell would not pass for a layer), above 200 Å, or no number.
     """
+    check_reals(vacuum=vacuum)
     low, high = _VACUUM
     if not low <= vacuum <= high:
         raise SettingsError(f"vacuum = {vacuum:g} Å: between {low:g} and {high:g} Å are accepted.")
@@ -244,6 +246,7 @@ def assemble(
 def _gap(lower: Layer, upper: Layer, distance: float | None) -> tuple[float, str]:
     if distance is None:
         return default_gap(lower, upper)
+    check_reals(distance=distance)
     halves = (lower.thickness + upper.thickness) / 2
     if not 0 < distance <= halves + MAX_GAP:
         raise SettingsError(

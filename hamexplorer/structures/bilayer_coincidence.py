@@ -35,6 +35,7 @@ from hamexplorer.structures.bilayer_lattices import (
     sublattices,
 )
 from hamexplorer.structures.bilayer_layer import Layer
+from hamexplorer.structures.bilayer_numbers import check_reals, check_wholes
 
 __all__ = ["MAX_SEARCHED_ATOMS", "MAX_STRAIN", "STRAINED", "CoincidenceCell", "coincidence_cells"]
 
@@ -150,6 +151,10 @@ def _check(
     strained: str,
     limit: int,
 ) -> None:
+    check_reals(max_strain=max_strain, angle_tolerance=angle_tolerance)
+    if angle is not None:
+        check_reals(angle=angle)
+    check_wholes(max_atoms=max_atoms, limit=limit)
     if not 0 <= max_strain <= MAX_STRAIN:
         raise SettingsError(f"max_strain = {max_strain:g} %: 0 … {MAX_STRAIN:g} % are accepted.")
     if max_atoms > MAX_SEARCHED_ATOMS:

@@ -325,6 +325,10 @@ def test_reduction_keeps_the_lattice(entries: list[float]) -> None:
         ({"strained": "both"}, SettingsError, "shared, first, second"),
         ({"center": "Mo"}, SettingsError, "element of WSe2"),
         ({"distance": 3.0}, StructureError, "layers overlap"),
+        ({"cell": 3}, SettingsError, "take it from"),
+        ({"angle": "7"}, SettingsError, "angle must be a number"),
+        ({"max_strain": None}, SettingsError, "max_strain"),
+        ({"max_atoms": 100.5}, SettingsError, "max_atoms must be a whole number"),
     ],
 )
 def test_nonsense_is_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:

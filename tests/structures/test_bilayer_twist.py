@@ -368,6 +368,11 @@ def test_layers_are_known_by_name_and_formula() -> None:
     ("options", "error", "message"),
     [
         ({"angle": float("nan")}, SettingsError, "angle = nan"),
+        ({"angle": "7"}, SettingsError, "angle must be a number, not '7'"),
+        ({"angle": None}, SettingsError, "angle must be a number"),
+        ({"vacuum": "wide"}, SettingsError, "vacuum must be a number"),
+        ({"distance": "6.5"}, SettingsError, "distance must be a number"),
+        ({"max_atoms": float("nan")}, SettingsError, "max_atoms must be a whole number"),
         ({"angle": 1e6}, SettingsError, "−360 to 360"),
         ({"angle": 0.3}, SettingsError, "would take"),
         ({"angle": 1.05}, SettingsError, "2977 cells"),
