@@ -121,7 +121,7 @@ def solve_atom(
     Raises:
         UnsupportedElementError: the element has no pseudopotential.
         SettingsError: the occupations are none, negative, or more than the shells hold.
-        ConvergenceError: the eigenvalues still changed after 200 iterations.
+        ConvergenceError: eigenvalues or potential were not converged after 200 iterations.
     """
     charge = valence_charge(element)
     _check(element, occupations)
@@ -161,7 +161,8 @@ def solve_atom(
         potential = mixer.next(potential, residual)
     raise ConvergenceError(
         f"The free atom {element} did not converge in {_MAX_ITERATIONS} iterations: its "
-        f"eigenvalues still change by {change:.1e} Ha.",
+        f"eigenvalues still change by {change:.1e} Ha, and its potential's error moves them by "
+        f"{error:.1e} Ha; accepted are {_TOLERANCE:g} Ha.",
         density,
     )
 

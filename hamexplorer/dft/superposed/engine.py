@@ -69,7 +69,7 @@ _LARGEST_CHECKED = 4000
 
 @dataclass(frozen=True, eq=False)
 class StaticBlocks:
-    """What no density enters: pairs, S and T + V_NL on them, Ha."""
+    """What no density enters: pairs, S and ``core`` T + V_NL (Ha) on them, (n_elements,)."""
 
     pairs: Pairs
     overlap: NDArray[np.float64]
