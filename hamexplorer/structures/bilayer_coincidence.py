@@ -23,6 +23,7 @@ import numpy as np
 
 from hamexplorer.errors import ResourceLimitError, SettingsError
 from hamexplorer.structures.bilayer_lattices import (
+    SHARES,
     Reals,
     Wholes,
     area,
@@ -42,7 +43,7 @@ __all__ = ["MAX_SEARCHED_ATOMS", "MAX_STRAIN", "STRAINED", "CoincidenceCell", "c
 MAX_SEARCHED_ATOMS = 1000
 MAX_STRAIN = 10.0
 """%; beyond it a match says little about the layers."""
-STRAINED = ("shared", "first", "second")
+STRAINED = tuple(SHARES)
 """Which layer gives way."""
 
 _BASES = np.array(
@@ -176,7 +177,7 @@ def _check(
 
 def _share(strained: str) -> tuple[float, float]:
     """Powers of V, in Q F = P with F = R V, by which the two layers stretch."""
-    return {"first": (-1.0, 0.0), "second": (0.0, 1.0), "shared": (-0.5, 0.5)}[strained]
+    return 0.0 - SHARES[strained], 1.0 - SHARES[strained]
 
 
 def _of_index(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "SHARES",
     "Reals",
     "Wholes",
     "area",
@@ -31,7 +32,9 @@ __all__ = [
 Reals = NDArray[np.float64]
 Wholes = NDArray[np.int64]
 
-_SHARES = {"first": 1.0, "second": 0.0, "shared": 0.5}
+SHARES = {"shared": 0.5, "first": 1.0, "second": 0.0}
+"""The first layer's share s of the strain, by the layer that gives way: with F = R V from the second
+to the first, they stretch by V^(−s) and V^(1 − s)."""
 
 
 def rotation(degrees: float) -> Reals:
@@ -166,6 +169,6 @@ def common_cell(first: Reals, second: Reals, strained: str) -> Reals:
     """
     f = deformation(second, first)
     values, vectors = np.linalg.eigh(f.T @ f)
-    part = vectors @ np.diag(values ** (-_SHARES[strained] / 2)) @ vectors.T
+    part = vectors @ np.diag(values ** (-SHARES[strained] / 2)) @ vectors.T
     result: Reals = first @ part
     return result
