@@ -77,7 +77,7 @@ def check_spacing(
         enough = np.floor(1e3 * BOHR_ANGSTROM * coarsest_spacing(system, atoms, tolerance)) / 1e3
         raise SettingsError(
             f"A grid of {spacing * BOHR_ANGSTROM:.3g} Å is too coarse: matrix elements of {worst} "
-            f"would be in error by up to about {errors[worst]:.2g} meV (accepted: {tolerance:g} "
+            f"would be in error by up to about {errors[worst]:.0f} meV (accepted: {tolerance:g} "
             f"meV). {enough:g} Å would do."
         )
 
