@@ -261,5 +261,5 @@ def _told(found: NearGap, n_kpoints: int) -> str:
         counted = f"; band numbers counted at the shift{ends}"
     return (
         f"{n_bands} bands around the gap, {found.method}{counted}; Fermi level and gap are those "
-        f"of these {n_kpoints} k-points alone"
+        f"of {'this k-point' if n_kpoints == 1 else f'these {n_kpoints} k-points'} alone"
     )
