@@ -33,8 +33,8 @@ Reals = NDArray[np.float64]
 Wholes = NDArray[np.int64]
 
 SHARES = {"shared": 0.5, "first": 1.0, "second": 0.0}
-"""The first layer's share s of the strain, by the layer that gives way: with F = R V from the second to
-the first, they stretch by V^(−s) and V^(1 − s)."""
+"""The first layer's share s of the strain, by the layer that gives way: with F = R V from the
+second to the first, they stretch by V^(−s) and V^(1 − s)."""
 
 
 def rotation(degrees: float) -> Reals:
