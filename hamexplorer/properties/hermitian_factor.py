@@ -71,7 +71,7 @@ def factorise(a: torch.Tensor, tell: Callable[[float], None] | None = None) -> H
     operations for complex elements.
 
     LAPACK's ``zhetrf`` (in SciPy; in place as well) is 1.7 times as fast: 3.9 s against 6.5 s at
-    n = 4500 on one core. But it holds the interpreter's lock to the end, for minutes at
+    n = 4500 on one core. But it holds the interpreter's lock to the end, for over a minute at
     n = 12000: the page would stand still, and neither progress nor a stop come through. Here
     other threads waited 0.4 s at most.
 

@@ -82,7 +82,7 @@ class AtomicResiduals:
         return (
             f"Near the gap, levels are off by {means[len(means) // 2]:.0f} meV "
             f"({means[0]:.0f} … {means[-1]:.0f}, means over bands and k) in {len(means)} crystals "
-            "whose compound the fit had not seen."
+            "that the fit had not seen."
         )
 
     def potential(self, element: str, radii: NDArray[np.float64]) -> NDArray[np.float64]:
