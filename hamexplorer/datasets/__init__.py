@@ -1,0 +1,1 @@
+"""Sets of self-consistent Hamiltonians for training: recipes, storage, splits."""
