@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -71,6 +72,18 @@ class Prepared:
     def scales(self, radial: torch.Tensor) -> torch.Tensor:
         """Scales s, (n_channels, n_edges), of radial functions (n_edges, n_radial)."""
         return self.last @ self.radial.hidden(radial).mT
+
+    @cached_property
+    def columns(self) -> tuple[tuple[torch.Tensor, ...], ...]:
+        """V of the channels that exist at every m, by output block, (mul_out, channels)."""
+        starts = [start for start, _ in self.paths.out_channels]
+        return tuple(
+            tuple(
+                v[:, first - start : last - start]
+                for v, start, (first, last) in zip(self.mixers, starts, rows.spans, strict=True)
+            )
+            for rows in self.paths.rows
+        )
 
 
 class EdgeFilter(nn.Module):
@@ -160,8 +173,7 @@ def filter_edges(parts: Sequence[tuple[Prepared, Blocks]], radial: torch.Tensor)
                 if not found[o]:
                     continue
                 first, last = prepared.paths.rows[m].spans[o]
-                start = prepared.paths.out_channels[o][0]
-                v = prepared.mixers[o][:, first - start : last - start]
+                v = prepared.columns[m][o]
                 z = _scaled(found[o], s[first:last], 1 if m == 0 else 2)
                 total = v @ z if total is None else torch.addmm(total, v, z)
             shape = (mul, 1 if m == 0 else 2, n_edges)
@@ -188,14 +200,5 @@ def _products(f: Prepared, x: Blocks, m: int) -> list[list[torch.Tensor]]:
 def _scaled(pieces: list[torch.Tensor], scales: torch.Tensor, width: int) -> torch.Tensor:
     """All pieces under each other, their ``width`` rows of m times ``scales`` (channels, E)."""
     channels, n_edges = scales.shape
-    if torch.is_grad_enabled():
-        z = torch.cat(pieces).view(channels, width, n_edges)
-        return (z * scales[:, None]).flatten(1)
-    # the same in one pass over memory
-    z = scales.new_empty(channels, width, n_edges)
-    start = 0
-    for piece in pieces:
-        end = start + len(piece)
-        torch.mul(piece.view(len(piece), width, n_edges), scales[start:end, None], out=z[start:end])
-        start = end
-    return z.flatten(1)
+    z = torch.cat(pieces).view(channels, width, n_edges)
+    return (z * scales[:, None]).flatten(1)

@@ -17,6 +17,7 @@ from hamexplorer.model.filters import Blocks, EdgeFilter, filter_edges
 from hamexplorer.model.frame import EdgeFrames, edge_frames
 from hamexplorer.model.hyperparameters import Hyperparameters
 from hamexplorer.model.layers import BlockLinear, GatedResidual
+from hamexplorer.model.scratch import Memory, filter_in_place, to_frames_in_place
 from hamexplorer.ordered_work import in_order
 
 __all__ = ["Backbone", "Edges", "Features"]
@@ -76,7 +77,12 @@ class Message(nn.Module):
         self.edge_out = BlockLinear(p.features, p.features)
 
     def forward(
-        self, source: list[torch.Tensor], target: list[torch.Tensor], own: Blocks, edges: Edges
+        self,
+        source: list[torch.Tensor],
+        target: list[torch.Tensor],
+        own: Blocks,
+        edges: Edges,
+        memory: Memory,
     ) -> Iterator[tuple[slice, Blocks]]:
         """Messages chunk by chunk, in the edges' frames.
 
@@ -90,10 +96,20 @@ class Message(nn.Module):
             pairs = to_frames(source, target, some)
             return filter_edges([(node, pairs), (edge, [x[..., chunk] for x in own])], some.radial)
 
+        def told_in_place(chunk: slice) -> Blocks:
+            some = edges[chunk]
+            with memory.lent() as scratch:
+                pairs = to_frames_in_place(source, target, some, scratch)
+                parts = [(node, pairs), (edge, [x[..., chunk] for x in own])]
+                return filter_in_place(parts, some.radial, scratch)
+
         chunks = edges.chunks
-        threads = torch.get_num_threads()
-        if not torch.is_grad_enabled() and edges.radial.device.type == "cpu" and len(chunks) > 1:
-            yield from zip(chunks, in_order(told, chunks, threads), strict=True)
+        if not torch.is_grad_enabled() and edges.radial.device.type == "cpu":
+            if len(chunks) == 1:
+                yield chunks[0], told_in_place(chunks[0])
+                return
+            threads = torch.get_num_threads()
+            yield from zip(chunks, in_order(told_in_place, chunks, threads), strict=True)
             return
         for chunk in chunks:
             if torch.is_grad_enabled() and len(chunks) > 1:
@@ -112,10 +128,12 @@ class Convolution(nn.Module):
         self.residual = GatedResidual(p.features)
         self.skip = BlockLinear(p.features, p.features)
 
-    def forward(self, nodes: list[torch.Tensor], own: Blocks, edges: Edges) -> list[torch.Tensor]:
+    def forward(
+        self, nodes: list[torch.Tensor], own: Blocks, edges: Edges, memory: Memory
+    ) -> list[torch.Tensor]:
         """New features of the atoms."""
         total = [torch.zeros_like(x) for x in nodes]
-        for chunk, told in self.message(nodes, nodes, own, edges):
+        for chunk, told in self.message(nodes, nodes, own, edges, memory):
             some = edges[chunk]
             turned = from_frames(told, some.frames)
             total = [a.index_add(0, some.target, t) for a, t in zip(total, turned, strict=True)]
@@ -132,10 +150,12 @@ class PairInteraction(nn.Module):
         self.message = Message(p)
         self.skip = BlockLinear(p.features, p.features)
 
-    def forward(self, nodes: list[torch.Tensor], own: Blocks, edges: Edges) -> Blocks:
+    def forward(
+        self, nodes: list[torch.Tensor], own: Blocks, edges: Edges, memory: Memory
+    ) -> Blocks:
         """New features of the edges."""
         ends = self.source(nodes, -1), self.target(nodes, -1)
-        told = [blocks for _, blocks in self.message(*ends, own, edges)]
+        told = [blocks for _, blocks in self.message(*ends, own, edges, memory)]
         return [
             torch.cat(parts, dim=2) + b for *parts, b in zip(*told, self.skip(own, 0), strict=True)
         ]
@@ -196,7 +216,7 @@ class Backbone(nn.Module):
 
     def forward(self, numbers: torch.Tensor, edges: Edges) -> Features:
         """Features of atoms with atomic ``numbers`` (n,) and of ``edges``."""
-        p = self.hyperparameters
+        p, memory = self.hyperparameters, Memory()
         own = self.pair_embedding(numbers, edges)
         scalars = (self.species / math.sqrt(p.n_types))[numbers]
         nodes = [
@@ -206,9 +226,9 @@ class Backbone(nn.Module):
             for mul, ir in p.features
         ]
         for layer, convolution in enumerate(self.convolutions):
-            nodes = convolution(nodes, own, edges)
+            nodes = convolution(nodes, own, edges, memory)
             if str(layer) in self.pairs:
-                own = self.pairs[str(layer)](nodes, own, edges)
+                own = self.pairs[str(layer)](nodes, own, edges, memory)
         return Features(nodes, own)
 
 
