@@ -47,7 +47,16 @@ from hamexplorer.hamiltonian.core import Hamiltonian
 from hamexplorer.hamiltonian.pairs import Pairs
 from hamexplorer.provenance import Provenance
 
-__all__ = ["FORMAT", "MAX_BYTES", "VERSION", "load_hamiltonian", "save_hamiltonian"]
+__all__ = [
+    "FORMAT",
+    "LIBRARY",
+    "MAX_BYTES",
+    "VERSION",
+    "load_hamiltonian",
+    "save_hamiltonian",
+    "write_text",
+    "write_values",
+]
 
 FORMAT = "hamexplorer-hamiltonian"
 VERSION = 3
@@ -68,7 +77,8 @@ _FIELDS = (
     *(Field(f"blocks/{name}", "real", (1, 2), name in ("overlap", "scalar")) for name in _BLOCKS),
 )
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_LIBRARY = ("v110", "v110")
+LIBRARY = ("v110", "v110")
+"""Versions of HDF5's own structures that are written: those with checksums."""
 _CHUNK = 131072
 """Values in a chunk, 1 MiB: a fifth smaller and no slower than h5py's own choice."""
 
@@ -86,20 +96,20 @@ def save_hamiltonian(h: Hamiltonian, path: str | Path) -> None:
     except (TypeError, ValueError) as error:
         raise HamexplorerError(f"The Hamiltonian cannot be saved: {error}.") from error
     shells = [" ".join(f"{s.label}:{s.l}" for s in of_site) for of_site in h.basis.shells]
-    with h5py.File(path, "w", libver=_LIBRARY) as file:
+    with h5py.File(path, "w", libver=LIBRARY) as file:
         file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["version"] = VERSION
         file.attrs["n_electrons"] = h.n_electrons
-        _write_text(file, "provenance", [provenance])
-        _write_text(file, "structure", [structure])
-        _write_text(file, "basis/symbols", h.basis.symbols)
-        _write_text(file, "basis/shells", shells)
+        write_text(file, "provenance", [provenance])
+        write_text(file, "structure", [structure])
+        write_text(file, "basis/symbols", h.basis.symbols)
+        write_text(file, "basis/shells", shells)
         for name in ("first", "second", "cell"):
-            _write(file, f"pairs/{name}", getattr(h.pairs, name))
+            write_values(file, f"pairs/{name}", getattr(h.pairs, name))
         for name in _BLOCKS:
             value = getattr(h, name)
             if value is not None:
-                _write(file, f"blocks/{name}", value)
+                write_values(file, f"blocks/{name}", value)
 
 
 def load_hamiltonian(path: str | Path, max_bytes: float = MAX_BYTES) -> Hamiltonian:
@@ -193,7 +203,8 @@ def _hamiltonian(file: h5py.File, version: int, max_bytes: float) -> Hamiltonian
     )
 
 
-def _write(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+def write_values(file: h5py.File, name: str, values: NDArray[Any]) -> None:
+    """Write an array as this layout does: chunked, compressed, checksummed."""
     rows = () if values.ndim == 1 else (1 if len(values) == 3 else len(values),)
     long = values.shape[-1]
     file.create_dataset(
@@ -207,11 +218,12 @@ def _write(file: h5py.File, name: str, values: NDArray[Any]) -> None:
     )
 
 
-def _write_text(file: h5py.File, name: str, lines: Sequence[str]) -> None:
+def write_text(file: h5py.File, name: str, lines: Sequence[str]) -> None:
+    """Write lines of text as UTF-8 of fixed length, likewise."""
     encoded = [line.encode() for line in lines]
     length = max(len(line) for line in encoded)
     kind = h5py.string_dtype("utf-8", length)
-    _write(file, name, np.array(encoded, dtype=kind))
+    write_values(file, name, np.array(encoded, dtype=kind))
 
 
 def _only(data: dict[str, NDArray[Any]], name: str) -> str:
