@@ -28,7 +28,10 @@ LEAVES = {
     "ordered_work",
 }
 CORE = LEAVES | {"structures", "hamiltonian"}
-BELOW_PAGE = CORE | {"dft", "formats", "model", "properties", "sources", "plots", "views"}
+BELOW_PAGE = CORE | {
+    *("dft", "formats", "model", "sources", "datasets", "training"),
+    *("properties", "plots", "views"),
+}
 ALLOWED = {
     **dict.fromkeys(sorted(LEAVES), LEAVES),
     "structures": LEAVES,
@@ -38,6 +41,8 @@ ALLOWED = {
     "model": CORE | {"formats"},
     "properties": CORE,
     "sources": CORE | {"dft", "formats", "model"},
+    "datasets": CORE | {"dft", "formats", "sources"},
+    "training": CORE | {"model", "datasets"},
     "plots": CORE | {"properties"},
     "views": CORE | {"properties", "plots"},
     "cli": BELOW_PAGE,

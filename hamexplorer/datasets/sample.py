@@ -232,7 +232,7 @@ def _info(path: Path, data: dict[str, NDArray[Any]]) -> SampleInfo:
         raise FileFormatError(f"{path.name}: {_INFO.path!r} is no JSON: {error}.") from error
     if not isinstance(found, dict):
         raise FileFormatError(f"{path.name}: {_INFO.path!r} must hold one JSON object.")
-    known = {}
+    known: dict[str, Any] = {}
     for field in fields(SampleInfo):
         if field.name not in found:
             raise FileFormatError(f"{path.name}: {_INFO.path!r} has no {field.name!r}.")
