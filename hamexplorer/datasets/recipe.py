@@ -7,95 +7,34 @@ or both, and says how each of them is changed, ``count`` times:
     moved by a normal number whose deviation, Å, is from [0, rattle]; chalcogens and the like
     exchanged site by site by ``mix`` (element → other element) with a probability from [0, 1].
 
-All draws come from a generator seeded by the recipe's seed and the structure's name, so that a
-structure stays the same whatever is added to the recipe.
+All draws come from a generator seeded by the recipe's seed and the crystal's name, so that a
+crystal stays the same whatever is added to the recipe.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
-from hamexplorer.errors import HamexplorerError, SettingsError
+from hamexplorer.datasets.recipe_model import Bilayers, Family, Recipe, problems
+from hamexplorer.errors import HamexplorerError, SettingsError, StructureError
 from hamexplorer.structures import load_gallery, load_structure
 from hamexplorer.structures.bilayer import heterobilayer, twisted_bilayer
 
-__all__ = ["Bilayers", "Draft", "Family", "Recipe", "drafts", "load_recipe"]
+__all__ = ["Draft", "drafts", "load_recipe"]
 
 _MAX_BYTES = 1_000_000
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Bilayers(_Strict):
-    """Two layers upon each other in a primitive common cell.
-
-    Attributes:
-        lower, upper: gallery names; the upper one is strained to the lower one's lattice.
-        stackings: of AA, AB, BA, 2H; bilayers of two different layers are AA alone.
-        gap: Å by which the default distance of the layers is changed, drawn from [−gap, gap].
-    """
-
-    lower: str
-    upper: str
-    stackings: tuple[str, ...] = ("AA",)
-    gap: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-
-class Family(_Strict):
-    """Crystals that are made alike.
-
-    Attributes:
-        name: of the family; errors are told by it.
-        parents: gallery names, or files beside the recipe.
-        bilayers: further parents.
-        count: crystals made of every parent.
-        pristine: whether the first of them is the parent itself.
-        supercell: repetitions along the three vectors.
-        strain: largest |ε_xx| and |ε_yy|.
-        shear: largest |ε_xy|.
-        rattle: largest standard deviation of a coordinate's displacement, Å.
-        mix: elements that may be exchanged for others, site by site.
-        held_out: whether the whole family is left for tests.
-    """
-
-    name: str
-    parents: tuple[str, ...] = ()
-    bilayers: tuple[Bilayers, ...] = ()
-    count: Annotated[int, Field(ge=1, le=100_000)] = 1
-    pristine: bool = False
-    supercell: tuple[int, int, int] = (1, 1, 1)
-    strain: Annotated[float, Field(ge=0, le=0.3)] = 0.0
-    shear: Annotated[float, Field(ge=0, le=0.3)] = 0.0
-    rattle: Annotated[float, Field(ge=0, le=1)] = 0.0
-    mix: dict[str, str] = {}
-    held_out: bool = False
-
-
-class Recipe(_Strict):
-    """A whole data set.
-
-    Attributes:
-        name: of the set.
-        seed: of all draws.
-        dft: settings of the embedded engine that differ from its defaults.
-        families: what it is made of.
-    """
-
-    name: str
-    seed: int = 0
-    dft: dict[str, Any] = {}
-    families: tuple[Family, ...]
+_Generator = np.random.Generator
+_Build = Callable[[_Generator, bool], Structure]
 
 
 @dataclass(frozen=True)
@@ -103,7 +42,8 @@ class Draft:
     """A crystal to be computed.
 
     ``name`` is unique within the recipe, ``parent`` the undistorted crystal, ``strain`` its largest
-    strain, ``n_cells`` the primitive cells of the parent in it.
+    strain, ``n_cells`` the primitive cells of the parent in it; ``pristine``: whether it is the
+    parent itself.
     """
 
     name: str
@@ -113,6 +53,7 @@ class Draft:
     n_cells: int
     held_out: bool
     structure: Structure
+    pristine: bool = False
 
 
 def load_recipe(path: str | Path) -> Recipe:
@@ -124,20 +65,23 @@ def load_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     if not path.is_file():
         raise SettingsError(f"{path}: there is no such recipe.")
-    if path.stat().st_size > _MAX_BYTES:
-        raise SettingsError(f"{path.name} is larger than a recipe can be (1 MB).")
     try:
-        recipe = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        if path.stat().st_size > _MAX_BYTES:
+            raise SettingsError(f"{path.name} is larger than a recipe can be (1 MB).")
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+    # a date or number that is none is a ValueError, deep nesting a RecursionError
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path.name} is no YAML: {error}.") from error
+    if not isinstance(found, dict):
+        raise SettingsError(
+            f"{path.name} is no recipe: its keys must be {', '.join(Recipe.model_fields)}."
+        )
+    try:
+        return Recipe.model_validate(found)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise SettingsError(f"{path.name}: {place}: {first['msg']}.") from error
-    names = [family.name for family in recipe.families]
-    if len(set(names)) < len(names):
-        raise SettingsError(f"{path.name}: two families have the same name.")
-    return recipe
+        raise SettingsError(f"{path.name}: {problems(error, Recipe)}") from error
 
 
 def drafts(recipe: Recipe, folder: Path | None = None) -> Iterator[Draft]:
@@ -147,33 +91,55 @@ def drafts(recipe: Recipe, folder: Path | None = None) -> Iterator[Draft]:
         SettingsError: a parent that is not found or cannot be changed so.
     """
     for family in recipe.families:
-        for parent, build in _parents(family, folder):
+        seen: set[str] = set()
+        for parent, build in _parents(family, folder or Path()):
+            if parent in seen:
+                raise SettingsError(f"{family.name}: two parents are called {parent!r}.")
+            seen.add(parent)
             for number in range(family.count):
-                name = f"{family.name}/{parent}/{number:04d}"
-                key = hashlib.sha256(f"{recipe.seed} {name}".encode()).digest()
-                generator = np.random.default_rng(np.frombuffer(key, dtype=np.uint32))
-                try:
-                    structure = build(generator)
-                    yield _changed(family, name, parent, structure, number, generator)
-                except HamexplorerError as error:
-                    raise SettingsError(f"{name}: {error}") from error
+                yield _draft(recipe, family, parent, number, build)
 
 
-def _parents(family: Family, folder: Path | None) -> Iterator[tuple[str, Any]]:
+def _draft(recipe: Recipe, family: Family, parent: str, number: int, build: _Build) -> Draft:
+    name = f"{family.name}/{parent}/{number:04d}"
+    key = hashlib.sha256(f"{recipe.seed} {name}".encode()).digest()
+    generator = np.random.default_rng(np.frombuffer(key, dtype="<u4"))
+    pristine = family.pristine and number == 0
+    try:
+        structure = build(generator, pristine)
+        if not structure.is_ordered:
+            raise StructureError("a site is shared by elements; every site must hold one.")
+        strain, changed = _changed(family, structure, pristine, generator)
+    except HamexplorerError as error:
+        raise SettingsError(f"{name}: {error}") from error
+    cells = family.n_cells
+    return Draft(name, family.name, parent, strain, cells, family.held_out, changed, pristine)
+
+
+def _parents(family: Family, folder: Path) -> Iterator[tuple[str, _Build]]:
     """Names and builders; a builder may draw from the generator that it is given."""
     for parent in family.parents:
-        file = (folder or Path()) / parent
+        file = folder / parent
         if "." in parent and file.is_file():
-            yield Path(parent).stem, lambda _, file=file: load_structure(file)
+            name = re.sub(r"[^A-Za-z0-9._+-]", "-", file.stem).lstrip(".")
+            yield name or "file", partial(_file, file)
         else:
-            yield parent, lambda _, parent=parent: load_gallery(parent)
+            yield parent, partial(_gallery, parent)
     for pair in family.bilayers:
         for stacking in pair.stackings:
             name = f"{pair.lower}+{pair.upper}-{stacking.lower()}"
-            yield name, lambda g, pair=pair, stacking=stacking: _bilayer(pair, stacking, g)
+            yield name, partial(_bilayer, pair, stacking)
 
 
-def _bilayer(pair: Bilayers, stacking: str, generator: np.random.Generator) -> Structure:
+def _file(path: Path, _generator: _Generator, _pristine: bool) -> Structure:
+    return load_structure(path)
+
+
+def _gallery(name: str, _generator: _Generator, _pristine: bool) -> Structure:
+    return load_gallery(name)
+
+
+def _bilayer(pair: Bilayers, stacking: str, generator: _Generator, pristine: bool) -> Structure:
     lower = load_gallery(pair.lower)
     if pair.lower == pair.upper:
         made = twisted_bilayer(lower, 0.0, stacking=stacking)
@@ -182,20 +148,17 @@ def _bilayer(pair: Bilayers, stacking: str, generator: np.random.Generator) -> S
     structure = made.structure
     middle = structure.cart_coords[:, 2].mean()
     step = generator.uniform(-pair.gap, pair.gap)
+    if pristine:
+        step = 0.0
     up = structure.cart_coords[:, 2] > middle
     moved = structure.cart_coords + np.outer(up, [0.0, 0.0, step])
     return Structure(structure.lattice, structure.species, moved, coords_are_cartesian=True)
 
 
 def _changed(
-    family: Family,
-    name: str,
-    parent: str,
-    structure: Structure,
-    number: int,
-    generator: np.random.Generator,
-) -> Draft:
-    cells = int(np.prod(family.supercell))
+    family: Family, structure: Structure, pristine: bool, generator: _Generator
+) -> tuple[float, Structure]:
+    """Strain and the changed supercell; every draw is made whether it is used or not."""
     structure = structure * family.supercell
     xx, yy = generator.uniform(-family.strain, family.strain, 2)
     xy = generator.uniform(-family.shear, family.shear)
@@ -203,7 +166,7 @@ def _changed(
     steps = generator.normal(size=(len(structure), 3)) * width
     chance = generator.uniform(0, 1)
     exchanged = generator.uniform(size=len(structure)) < chance
-    if family.pristine and number == 0:
+    if pristine:
         xx = yy = xy = 0.0
         steps, exchanged = np.zeros_like(steps), np.zeros_like(exchanged)
     deformation = np.eye(3) + np.array([[xx, xy, 0], [xy, yy, 0], [0, 0, 0]])
@@ -213,6 +176,9 @@ def _changed(
         for site, swap in zip(structure, exchanged, strict=True)
     ]
     positions = lattice.get_cartesian_coords(structure.frac_coords) + steps
-    changed = Structure(lattice, species, positions, coords_are_cartesian=True)
-    strain = float(max(abs(xx), abs(yy), abs(xy)))
-    return Draft(name, family.name, parent, strain, cells, family.held_out, changed)
+    magmoms = structure.site_properties.get("magmom")
+    properties = {} if magmoms is None else {"magmom": magmoms}
+    changed = Structure(
+        lattice, species, positions, coords_are_cartesian=True, site_properties=properties
+    )
+    return float(max(abs(xx), abs(yy), abs(xy))), changed
