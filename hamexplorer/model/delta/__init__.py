@@ -1,0 +1,1 @@
+"""Networks that predict ΔH_scalar = H − H0 on the pairs of a crystal."""
