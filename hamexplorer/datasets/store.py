@@ -59,6 +59,19 @@ class StoredFolder:
             if TEMPORARY_MARK not in file.name
         )
 
+    def info(self, name: str) -> SampleInfo:
+        """What the sample of that name is.
+
+        Raises:
+            FileFormatError: there is none, it is damaged, or the file was renamed.
+        """
+        info = read_info(self.sample(name))
+        if info.name != name:
+            raise FileFormatError(
+                f"{self.sample(name)} holds the sample {info.name!r}: it was renamed."
+            )
+        return info
+
     def header(self) -> dict[str, Any]:
         """The content of ``dataset.json``.
 
@@ -167,14 +180,7 @@ class DataSet:
         """
         stored = StoredFolder(Path(folder))
         stored.header()
-        infos = []
-        for name in stored.names():
-            info = read_info(stored.sample(name))
-            if info.name != name:
-                raise FileFormatError(
-                    f"{stored.sample(name)} holds the sample {info.name!r}: it was renamed."
-                )
-            infos.append(info)
+        infos = [stored.info(name) for name in stored.names()]
         return cls(stored.path, tuple(infos), {info.name: i for i, info in enumerate(infos)})
 
     def __len__(self) -> int:
