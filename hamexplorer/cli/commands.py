@@ -16,6 +16,7 @@ from hamexplorer.cli import (
     compare,
     compute,
     convert,
+    dataset,
     gallery,
     info,
     mae,
@@ -63,6 +64,7 @@ application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
 application.add_typer(build.application, name="build")
 application.add_typer(model.application, name="model")
+application.add_typer(dataset.application, name="dataset")
 atoms.application.command("fit")(atoms_fit.fit)
 application.add_typer(atoms.application, name="atoms")
 application.add_typer(cache.application, name="cache")
