@@ -105,7 +105,9 @@ def two_centre_blocks(
     (3, n_elements), with its origin at the first atom.
     """
     templates = {element: ShellTemplate.of_basis(element, system) for element in system.shells}
-    parts: list[list[NDArray[np.float64]]] = [[] for _ in names]
+    sizes = system.basis.sizes
+    ends = np.cumsum(sizes[pairs.first] * sizes[pairs.second]).tolist()
+    result: dict[str, NDArray[np.float64]] = {}
     starts = np.searchsorted(pairs.first, np.arange(system.n_atoms + 1))
     for i in range(system.n_atoms):
         members = slice(starts[i], starts[i + 1])
@@ -114,13 +116,15 @@ def two_centre_blocks(
         cluster = Cluster([templates[system.symbols[i]]], np.zeros((1, 3)))
         others = Cluster([templates[system.symbols[j]] for j in second], centres)
         columns = np.cumsum([0] + [templates[system.symbols[j]].n_orbitals for j in second])
-        for part, name in zip(parts, names, strict=True):
+        for name in names:
             matrix = cross_integral(name, cluster, others)
-            part += [
-                matrix[..., columns[a] : columns[a + 1]].reshape(*matrix.shape[:-2], -1)
-                for a in range(len(second))
-            ]
-    return [np.concatenate(part, axis=-1) for part in parts]
+            outer = matrix.shape[:-2]
+            if name not in result:
+                result[name] = np.empty((*outer, ends[-1]))
+            for a, end in enumerate(ends[members]):
+                block = matrix[..., columns[a] : columns[a + 1]].reshape(*outer, -1)
+                result[name][..., end - block.shape[-1] : end] = block
+    return [result[name] for name in names]
 
 
 def position_blocks(

@@ -31,6 +31,7 @@ from hamexplorer.dft.spin_orbit_parameters import spin_orbit_channels
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.hamiltonian import Pairs
 from hamexplorer.hamiltonian.angular import rotation_generators
+from hamexplorer.hamiltonian.reversal import opposite_places
 
 __all__ = ["Channel", "nonlocal_blocks", "scalar_channels", "spin_orbit_blocks"]
 
@@ -81,7 +82,9 @@ def nonlocal_blocks(
     An atom whose overlaps with a projector do not exceed ``negligible`` is left out of its sum.
     """
     channels = {s: scalar_channels(s) for s in system.shells}
-    return _projected(system, pairs, channels, 1, negligible)[0]
+    result = np.zeros((1, pairs.n_elements))
+    _project(system, pairs, channels, result, negligible, 1.0)
+    return result[0]
 
 
 def spin_orbit_blocks(
@@ -89,20 +92,23 @@ def spin_orbit_blocks(
 ) -> NDArray[np.float64]:
     """Λ_x, Λ_y, Λ_z on ``pairs``, (3, n_elements), Ha; ``negligible`` as in V_NL."""
     channels = {s: _spin_orbit_channels(s) for s in system.shells}
-    return _projected(system, pairs, channels, 3, negligible)
+    result = np.zeros((3, pairs.n_elements))
+    _project(system, pairs, channels, result, negligible, -1.0)
+    return result
 
 
-def _projected(
+def _project(
     system: CrystalSystem,
     pairs: Pairs,
     channels: dict[str, list[Channel]],
-    count: int,
+    result: NDArray[np.float64],
     negligible: float,
-) -> NDArray[np.float64]:
-    result = np.zeros((count, pairs.n_elements))
+    sign: float,
+) -> None:
+    """Fill ``result`` (c, n_elements), zeros so far, with Σ Pᵀ C P; M[R] = ``sign`` M[−R]ᵀ."""
     projecting = {s: c for s, c in channels.items() if c}
     if not projecting:
-        return result
+        return
     lookup = _PairLookup(pairs, system.n_atoms)
     orbital = {s: ShellTemplate.of_basis(s, system) for s in system.shells}
     around = _around(system, projecting)
@@ -123,7 +129,9 @@ def _projected(
         overlaps = [p[:, columns] for p in overlaps]
         coupled = [c.couplings @ p for c, p in zip(projecting[symbol], overlaps, strict=True)]
         lookup.add(result, overlaps, coupled, second[near], cell[near])
-    return result
+    for here, there in opposite_places(pairs):
+        for flat in result:
+            flat[there] = sign * flat[here]
 
 
 def _around(system: CrystalSystem, projecting: dict[str, list[Channel]]) -> Neighbours:
@@ -161,16 +169,19 @@ def _projector_overlaps(
 
 
 class _PairLookup:
-    """Adds Σ_l Pᵀ C P over (site, cell) columns to the flat blocks of the pairs they fall on."""
+    """Adds Σ_l Pᵀ C P over (site, cell) columns to the flat blocks of the pairs they fall on.
+
+    Of two opposite pairs only the first gets it.
+    """
 
     def __init__(self, pairs: Pairs, n_atoms: int) -> None:
         self.pairs = pairs
         self.reach = np.abs(pairs.cell).max(axis=0)
         shape = (n_atoms, n_atoms, *(2 * self.reach + 1))
-        self.table = np.full(shape, -1, dtype=np.int64)
-        self.table[(pairs.first, pairs.second, *(pairs.cell + self.reach).T)] = np.arange(
-            pairs.n_pairs
-        )
+        self.table = np.full(shape, -1, dtype=np.int32)
+        once = np.flatnonzero(np.arange(pairs.n_pairs) <= pairs.reverse)
+        places = (pairs.cell[once] + self.reach).T
+        self.table[(pairs.first[once], pairs.second[once], *places)] = once
 
     def add(
         self,
@@ -180,7 +191,7 @@ class _PairLookup:
         second: NDArray[np.int64],
         cell: NDArray[np.int64],
     ) -> None:
-        """Fold by R = R_column − R_row; pairs not stored are dropped.
+        """Fold by R = R_column − R_row; what is not in the table is dropped.
 
         ``overlaps`` holds P (projectors, n) and ``coupled`` C P (c, projectors, n) by channel. One
         row site is worked on at a time: the whole product of a crystal with long reach would take

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hamexplorer.errors import HamiltonianError
 from hamexplorer.hamiltonian.components import transposition_sign
+from hamexplorer.hamiltonian.reversal import opposite_places
 
 if TYPE_CHECKING:
     from hamexplorer.hamiltonian.core import Hamiltonian
@@ -35,18 +36,23 @@ def check_blocks(h: Hamiltonian) -> None:
     arrays = [(name, h.component(name)) for name in h.components]
     if h.position is not None:
         arrays += [(f"position {axis}", x) for axis, x in zip("xyz", h.position, strict=True)]
-    error = np.empty(h.pairs.n_elements)  # one buffer: a large file has millions of elements
-    for name, flat in arrays:
-        sign = transposition_sign(name)
-        np.take(flat, h.pairs.transposition, out=error, mode="clip")
-        if sign < 0:
-            error += flat
-        else:
-            error -= flat
-        worst = int(max(error.argmax(), error.argmin(), key=lambda i: abs(error[i])))
-        # written so that NaN fails, too
-        if not abs(error[worst]) <= HERMITICITY_TOLERANCE:
-            raise HamiltonianError(_broken(h, name, flat, worst, abs(float(error[worst]))))
+    worst = [(0.0, 0)] * len(arrays)
+    for here, there in opposite_places(h.pairs):
+        for component, (name, flat) in enumerate(arrays):
+            error = flat[there]
+            if transposition_sign(name) < 0:
+                error += flat[here]
+            else:
+                error -= flat[here]
+            np.abs(error, out=error)
+            largest = int(error.argmax())
+            found, known = float(error.flat[largest]), worst[component][0]
+            # written so that NaN is taken, and kept
+            if not found <= known and known == known:
+                worst[component] = found, int(here.flat[largest])
+    for (name, flat), (error_found, element) in zip(arrays, worst, strict=True):
+        if not error_found <= HERMITICITY_TOLERANCE:
+            raise HamiltonianError(_broken(h, name, flat, element, error_found))
     # written so that NaN fails, too
     if h.uncertainty is not None and not (h.uncertainty >= 0).all():
         wrong = int((h.uncertainty >= 0).argmin())

@@ -23,7 +23,6 @@ from hamexplorer.cores import usable_cores
 from hamexplorer.dft.assembly import EngineBlocks, assembled
 from hamexplorer.dft.atom_tables import FreeAtom, free_atom
 from hamexplorer.dft.basis_sets import check_elements
-from hamexplorer.dft.bloch_sum import bloch_sum
 from hamexplorer.dft.integrals import pairs_by_overlap, two_centre_blocks
 from hamexplorer.dft.nonlocal_potential import nonlocal_blocks, spin_orbit_blocks
 from hamexplorer.dft.superposed.extent import count_elements
@@ -158,14 +157,17 @@ def run(
             lambda event: monitor.report(event.stage, 0.2 + 0.7 * event.fraction, event.message)
         )
         local = local_blocks(system, static.pairs, potential, settings, grid)
+        local += static.core
+        pairs, overlap = static.pairs, static.overlap
+        del static, potential  # of a thousand atoms an array has 0.4 GB
         times["grid"] = time.perf_counter() - began - times["integrals"]
         spin_orbit = None
         if settings.spin_orbit:
             monitor.report("Spin–orbit coupling", 0.92)
-            spin_orbit = spin_orbit_blocks(system, static.pairs, _NEGLIGIBLE)
+            spin_orbit = spin_orbit_blocks(system, pairs, _NEGLIGIBLE)
         monitor.report("Checking", 0.96, "hermiticity, antisymmetry")
-        local += static.core
-        blocks = EngineBlocks(static.pairs, static.overlap, local, spin_orbit)
+        blocks = EngineBlocks(pairs, overlap, local, spin_orbit)
+        del overlap, local, spin_orbit
         times["all"] = time.perf_counter() - began
         hamiltonian = assembled(
             structure,
@@ -223,7 +225,7 @@ def check_overlap(system: CrystalSystem, static: StaticBlocks) -> None:
     n = system.basis.n_orbitals
     if n > _LARGEST_CHECKED:
         return
-    overlap = bloch_sum(static.pairs, static.overlap, np.zeros(3), n).real
+    overlap = _overlap_at_gamma(static, system.basis.sizes)
     try:
         scipy.linalg.cholesky(overlap, check_finite=False)
     except np.linalg.LinAlgError:
@@ -238,3 +240,16 @@ def check_overlap(system: CrystalSystem, static: StaticBlocks) -> None:
             f"and {system.symbols[second]}{second + 1}: they stand too close for this basis, or "
             "overlap_tolerance is too large."
         ) from None
+
+
+def _overlap_at_gamma(static: StaticBlocks, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Σ_R S[R], (n_orbitals, n_orbitals)."""
+    ends = np.cumsum(sizes)
+    result = np.zeros((ends[-1], ends[-1]))
+    atoms = [
+        slice(end - size, end) for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)
+    ]
+    couples = zip(static.pairs.first.tolist(), static.pairs.second.tolist(), strict=True)
+    for pair, (i, j) in enumerate(couples):
+        result[atoms[i], atoms[j]] += static.pairs.block(static.overlap, pair)
+    return result

@@ -6,8 +6,7 @@ cell and the images of the atoms that reach them: the images (i, R₁) and (j, R
 (i, j, R₂ − R₁). Each unordered couple of orbitals on a tile is computed once; what it adds to a
 pair is added, transposed, to the reverse at the end.
 
-The cost is linear in the number of atoms; memory is the blocks, a copy of one potential's, and a
-few tiles. Partial sums are added in the order of the tiles whatever the number of workers, so
+The cost is linear in the number of atoms; memory is the blocks and a few tiles. Partial sums are added in the order of the tiles whatever the number of workers, so
 that the result does not depend on it.
 """
 
@@ -27,6 +26,7 @@ from hamexplorer.dft.superposed.tiles import Tile, uniform_grid
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import SettingsError
 from hamexplorer.hamiltonian import Pairs
+from hamexplorer.hamiltonian.reversal import opposite_places
 from hamexplorer.ordered_work import in_order
 from hamexplorer.progress import Monitor
 
@@ -120,8 +120,11 @@ def grid_blocks(
                 flat.scatter_add_(0, panel.target, values.to(torch.float64))
         monitor.report("Potential on the grid", (done + 1) / len(quadrature.patches))
     blocks = total.cpu().numpy()
-    for flat in blocks:
-        flat += flat[pairs.transposition]
+    for here, there in opposite_places(pairs):
+        for flat in blocks:
+            both = flat[here] + flat[there]
+            flat[here] = both
+            flat[there] = both
     # an element has its share from either orbital's row
     return GridBlocks(blocks, 2 * float(dropped.max()))
 
