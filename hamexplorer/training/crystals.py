@@ -73,7 +73,7 @@ class Crystal:
     Attributes:
         name, family: of the sample.
         graph: what the network sees.
-        target: ΔH = H − H0, (n_elements,), eV.
+        target: ΔH = H − H0 − c·S, (n_elements,), eV, with c = ⟨S, H − H0⟩ / ⟨S, S⟩.
         overlap: S, (n_elements,).
         places: where the elements stand in H(k).
         states: pool for the band loss, or k-points at which bands are validated; None if neither.
@@ -135,6 +135,8 @@ def crystal(
     h = sample.reference
     pairs, inside = h.pairs.subset(within(h, cutoff))
     difference = h.scalar - sample.zero
+    s = h.overlap[inside]
+    difference -= (s @ difference[inside]) / (s @ s) * h.overlap
     states = None
     if kpoints is not None:
         exact = validation or dtype == torch.float64
