@@ -8,17 +8,16 @@ zero, those within are as the head says.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
 import torch
-from pymatgen.core import Element
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from hamexplorer.errors import UnsupportedElementError
+from hamexplorer.model.delta.base import BlockNetwork, Prediction, predicted_groups
 from hamexplorer.model.delta.graph import CrystalGraph, EdgeGroup
 from hamexplorer.model.delta.heads import PairHead, SiteHead
 from hamexplorer.model.delta.hyperparameters import DeltaHyperparameters
@@ -30,11 +29,11 @@ from hamexplorer.model.delta.layers import (
     ToAtoms,
     Update,
     gaussians,
+    momenta,
 )
-from hamexplorer.model.delta.so2 import rotations
 from hamexplorer.model.model import OrbitalLayout
 
-__all__ = ["DeltaNetwork", "Prediction"]
+__all__ = ["DeltaNetwork"]
 
 _T = TypeVar("_T")
 
@@ -42,197 +41,117 @@ CHUNK = 2048
 """Edges that are worked on at once, so that memory stays flat."""
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """``elements`` ΔH on the graph's pairs, eV, (n_elements,), X[R] = X[−R]ᵀ exactly; ``features``
-    invariants of the atoms, (n_atoms, n_scalars).
-    """
-
-    elements: torch.Tensor
-    features: torch.Tensor
-
-
-class DeltaNetwork(nn.Module):
+class DeltaNetwork(BlockNetwork):
     """Interactions in the edges' frames, a head for every pair of elements and every element.
 
-    Blocks between two elements are predicted in one direction, from the heavier to the lighter;
-    those between equal elements in both, and averaged with the transpose.
-
-    Raises:
+    Raises (when called):
         UnsupportedElementError: a graph has an element that the layout has not.
     """
 
-    species: torch.Tensor
-
     def __init__(self, hyperparameters: DeltaHyperparameters, layout: OrbitalLayout) -> None:
-        super().__init__()
-        p = self.hyperparameters = hyperparameters
-        self.layout = layout
-        self.numbers = sorted(Element(symbol).Z for symbol in layout.elements)
-        shells = {z: tuple(layout.elements[Element.from_Z(z).symbol]) for z in self.numbers}
-        self.shells = shells
-        self.max_shell_l = max(s.l for own in shells.values() for s in own)
+        p = hyperparameters
+        super().__init__(layout, p.cutoff, p.max_l, p.max_m)
+        self.hyperparameters = p
         self.embedding = nn.Embedding(len(self.numbers), p.scalars)
         self.density = Density(p)
         self.messages = nn.ModuleList(EdgeMessages(p) for _ in range(p.n_layers))
-        self.to_atoms = nn.ModuleList(
-            ToAtoms(p, p.channels if k < p.n_layers - 1 else p.site_channels)
-            for k in range(p.n_layers)
-        )
+        given = [p.channels] * (p.n_layers - 1) + [p.site_channels]
+        self.to_atoms = nn.ModuleList(ToAtoms(p, channels) for channels in given)
         self.updates = nn.ModuleList(Update(p) for _ in range(p.n_layers))
         self.pairs = nn.ModuleDict(
-            {
-                f"{a}-{b}": PairHead(p.hidden, shells[a], shells[b])
-                for a in self.numbers
-                for b in self.numbers
-                if a >= b
-            }
+            {name: PairHead(p.hidden, _sizes(units)) for name, units in self.pair_units.items()}
         )
         width = p.channels + p.site_channels
         self.site_gate = nn.Linear(p.scalars, (p.max_l + 1) * 2 * width)
         self.sites = nn.ModuleDict(
-            {str(z): SiteHead(width, p.scalars, p.max_l, own) for z, own in shells.items()}
+            {
+                name: SiteHead(width, p.scalars, _sizes(units))
+                for name, units in self.site_units.items()
+            }
         )
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return self.embedding.weight.dtype
-
-    def edges(self, graph: CrystalGraph) -> Edges:
-        """Geometry in the network's precision."""
-        p = self.hyperparameters
-        vector = graph.vectors
-        length = vector.norm(dim=1)
-        turn = rotations(
-            (vector / length[:, None]).to(self.dtype), p.max_l, p.max_m, self.max_shell_l
-        )
-        length = length.to(self.dtype)
-        envelope = 0.5 * (1 + torch.cos(math.pi * (length / p.cutoff).clamp(max=1)))
-        radial = gaussians(length, p.cutoff, p.n_radial)
-        return Edges(graph.source, graph.target, radial, envelope, length, turn)
 
     def forward(self, graph: CrystalGraph) -> Prediction:
         """ΔH on the pairs of ``graph``."""
         p = self.hyperparameters
-        scalars = self.embedding(self._kinds(graph))
-        edges = self.edges(graph)
-        norm = 1 / math.sqrt(p.neighbours)
+        scalars = self.embedding(self.kinds(graph))
+        edges = self._edges(graph)
+        summed = _Sum(edges, graph.n_atoms, 1 / math.sqrt(p.neighbours))
 
         def density(chunk: slice) -> torch.Tensor:
-            some = edges[chunk]
-            return _sum(self.density(scalars, some), some.source, graph.n_atoms) * norm
+            return summed(self.density(scalars, edges[chunk]), chunk)
 
-        natural = _total(_mapped(density, graph.n_edges))
+        natural = torch.stack(list(_mapped(density, graph.n_edges))).sum(0)
         total = torch.stack([natural, torch.zeros_like(natural)], 2)
         atoms = self.updates[0](Atoms(scalars, torch.zeros_like(total)), total)
-        blocks: dict[tuple[int, int], list[torch.Tensor]] = {}
-        for layer in range(p.n_layers):
-            last = layer == p.n_layers - 1
+        for layer in range(p.n_layers - 1):
 
-            def told(
-                chunk: slice, atoms: Atoms = atoms, layer: int = layer, last: bool = last
-            ) -> tuple[torch.Tensor, ...]:
+            def message(chunk: slice, atoms: Atoms = atoms, layer: int = layer) -> torch.Tensor:
                 some = edges[chunk]
-                parts = self.messages[layer](atoms, some)
-                given = self.to_atoms[layer](parts, some)
-                summed = _sum(given, some.source, graph.n_atoms) * norm
-                if not last:
-                    return (summed,)
-                heads = (
-                    self._head(group)(
-                        [part[a:b] for part in parts],
-                        [d[a:b] for d in some.rotation.full],
-                        some.length[a:b],
-                    )
-                    for group, a, b in _predicted(graph, chunk)
-                )
-                return (summed, *heads)
+                return summed(self.to_atoms[layer](self.messages[layer](atoms, some), some), chunk)
 
-            results = []
-            for chunk, found in zip(
-                _chunks(graph.n_edges), _mapped(told, graph.n_edges), strict=True
-            ):
-                results.append(found[0])
-                if last:
-                    for (group, _, _), block in zip(
-                        _predicted(graph, chunk), found[1:], strict=True
-                    ):
-                        blocks.setdefault((group.first, group.second), []).append(block)
-            total = _total(results)
-            if not last:
-                atoms = self.updates[layer + 1](atoms, total)
-        flat = self._elements(graph, blocks, self._sites(graph, atoms, total))
-        return Prediction(flat, atoms.scalars)
+            total = torch.stack(list(_mapped(message, graph.n_edges))).sum(0)
+            atoms = self.updates[layer + 1](atoms, total)
 
-    def _kinds(self, graph: CrystalGraph) -> torch.Tensor:
-        unknown = sorted(set(graph.species) - set(self.numbers))
-        if unknown:
-            raise UnsupportedElementError(
-                f"The model knows no {', '.join(Element.from_Z(z).symbol for z in unknown)}; it "
-                f"knows {', '.join(Element.from_Z(z).symbol for z in self.numbers)}."
-            )
-        known = torch.tensor(self.numbers, device=graph.numbers.device)
-        return torch.searchsorted(known, graph.numbers)
+        def told(chunk: slice) -> tuple[torch.Tensor, ...]:
+            some = edges[chunk]
+            parts = self.messages[-1](atoms, some)
+            to_sites = summed(self.to_atoms[-1](parts, some), chunk)
+            return to_sites, *self._pair_blocks(graph, chunk, some, parts)
 
-    def _head(self, group: EdgeGroup) -> PairHead:
-        head = self.pairs[f"{group.first}-{group.second}"]
-        assert isinstance(head, PairHead)
-        return head
+        given, blocks = [], defaultdict(list)
+        for chunk, found in zip(_chunks(graph.n_edges), _mapped(told, graph.n_edges), strict=True):
+            given.append(found[0])
+            for (group, _), block in zip(_within(graph, chunk), found[1:], strict=True):
+                blocks[group.first, group.second].append(block)
+        joined = {kind: torch.cat(parts) for kind, parts in blocks.items()}
+        sites = self._site_blocks(graph, atoms, torch.stack(given).sum(0))
+        return Prediction(self.flat_elements(graph, joined, sites), atoms.scalars)
 
-    def _sites(
+    def _edges(self, graph: CrystalGraph) -> Edges:
+        g = self.geometry(graph)
+        radial = gaussians(g.length, self.cutoff, self.hyperparameters.n_radial)
+        return Edges(graph.source, graph.target, radial, g.envelope, g.length, g.rotation)
+
+    def _pair_blocks(
+        self, graph: CrystalGraph, chunk: slice, edges: Edges, parts: list[torch.Tensor]
+    ) -> Iterator[torch.Tensor]:
+        """Blocks of a chunk's edges, by group."""
+        for group, own in _within(graph, chunk):
+            units = self.units_of_pair(group)
+            head = self.pairs[f"{group.first}-{group.second}"]
+            components = head([part[own] for part in parts]) * units.scale(edges.length[own])
+            yield units.blocks(components, [d[own] for d in edges.rotation.full])
+
+    def _site_blocks(
         self, graph: CrystalGraph, atoms: Atoms, total: torch.Tensor
     ) -> dict[int, torch.Tensor]:
+        """Own blocks by element, not symmetrised."""
         p = self.hyperparameters
         x = torch.cat([atoms.features, total], -1)
         gates = torch.sigmoid(self.site_gate(atoms.scalars)).view(len(x), p.max_l + 1, 2, -1)
-        sizes = torch.arange(p.max_l + 1, device=x.device)
-        x = x * gates[:, torch.repeat_interleave(sizes, 2 * sizes + 1)]
-        return {
-            z: self.sites[str(z)](x[own], atoms.scalars[own]) for z, own in graph.species.items()
-        }
-
-    def _elements(
-        self,
-        graph: CrystalGraph,
-        blocks: dict[tuple[int, int], list[torch.Tensor]],
-        sites: dict[int, torch.Tensor],
-    ) -> torch.Tensor:
-        """Blocks at their places in the flat array, and their transposes at the reverse edges'."""
-        places, values = [], []
-
-        def put(start: torch.Tensor, block: torch.Tensor) -> None:
-            size = block.shape[1] * block.shape[2]
-            places.append((start[:, None] + torch.arange(size, device=start.device)).flatten())
-            values.append(block.flatten())
-
+        x = x * gates[:, momenta(p.max_l, x.device)]
+        result = {}
         for z, own in graph.species.items():
-            put(graph.site_start[own], sites[z])
-        for group in graph.groups:
-            if (group.first, group.second) not in blocks:
-                continue
-            block = torch.cat(blocks[group.first, group.second])
-            chosen = slice(group.start, group.stop)
-            if group.first == group.second:
-                back = graph.reverse[chosen] - group.start
-                put(graph.start[chosen], (block + block.mT[back]) / 2)
-            else:
-                put(graph.start[chosen], block)
-                put(graph.start[graph.reverse[chosen]], block.mT)
-        flat = torch.cat(values)
-        return flat.new_zeros(graph.n_elements).index_copy(0, torch.cat(places), flat)
+            units = self.units_of_site(z)
+            components = self.sites[str(z)](x[own], atoms.scalars[own])
+            result[z] = units.blocks(components * units.scale() + units.middle())
+        return result
 
 
-def _sum(given: torch.Tensor, source: torch.Tensor, n_atoms: int) -> torch.Tensor:
-    return given.new_zeros(n_atoms, *given.shape[1:]).index_add(0, source, given)
+class _Sum:
+    """Sums of what a chunk's edges give, over the edges of every source."""
+
+    def __init__(self, edges: Edges, n_atoms: int, factor: float) -> None:
+        self.source, self.n_atoms, self.factor = edges.source, n_atoms, factor
+
+    def __call__(self, given: torch.Tensor, chunk: slice) -> torch.Tensor:
+        total = given.new_zeros(self.n_atoms, *given.shape[1:])
+        return total.index_add(0, self.source[chunk], given) * self.factor
 
 
-def _total(found: list[torch.Tensor] | Iterator[torch.Tensor]) -> torch.Tensor:
-    total: torch.Tensor | None = None
-    for part in found:
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+def _sizes(units: nn.Module) -> tuple[int, ...]:
+    sizes: tuple[int, ...] = units.sizes  # type: ignore[assignment]
+    return sizes
 
 
 def _chunks(n_edges: int) -> list[slice]:
@@ -254,9 +173,9 @@ def _mapped(function: Callable[[slice], _T], n_edges: int) -> Iterator[_T]:
             yield function(chunk)
 
 
-def _predicted(graph: CrystalGraph, chunk: slice) -> Iterator[tuple[EdgeGroup, int, int]]:
-    """Groups whose blocks are predicted, and where a chunk's edges of them stand in it."""
-    for group in graph.groups:
+def _within(graph: CrystalGraph, chunk: slice) -> Iterator[tuple[EdgeGroup, slice]]:
+    """Groups that are predicted, and where a chunk's edges of them stand in the chunk."""
+    for group in predicted_groups(graph):
         a, b = max(group.start, chunk.start), min(group.stop, chunk.stop)
-        if group.first >= group.second and a < b:
-            yield group, a - chunk.start, b - chunk.start
+        if a < b:
+            yield group, slice(a - chunk.start, b - chunk.start)

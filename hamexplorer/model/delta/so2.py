@@ -86,9 +86,10 @@ def to_frames(x: torch.Tensor, rotation: Rotations) -> Parts:
         turned.append(by_l)
     parts = [torch.cat([block[0] for block in by_l], 2)[:, 0] for by_l in turned]
     max_m = max(len(block) for block in turned[0]) - 1
-    for m in range(1, max_m + 1):
-        parts.append(torch.cat([b[m] for by_l in turned for b in by_l if len(b) > m], 2))
-    return parts
+    return parts + [
+        torch.cat([b[m] for by_l in turned for b in by_l if len(b) > m], 2)
+        for m in range(1, max_m + 1)
+    ]
 
 
 def from_frames(parts: Parts, rotation: Rotations) -> torch.Tensor:
