@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,21 +70,20 @@ def load_state(path: Path, identity: Identity) -> dict[str, Any] | None:
     return state
 
 
-_DIFFERENCES: Mapping[str, Callable[[Any, Any], str]] = {
-    "config": lambda old, new: "another configuration (limits of steps and minutes may differ)",
-    "data": lambda old, new: "another data set, or samples were added or computed anew",
-    "processes": lambda old, new: f"{old} devices instead of {new}",
-    "start": lambda old, new: "other weights to start from",
+_DIFFERENCES = {
+    "config": "another configuration (only limits of steps and minutes may differ)",
+    "data": "another data set: samples were added, removed or computed anew",
+    "processes": "another number of devices",
+    "start": "other weights to start from",
 }
 
 
 def _compare(path: Path, stored: Any, identity: Identity) -> None:
     for name, new in vars(identity).items():
-        old = stored.get(name) if isinstance(stored, dict) else None
-        if old != new:
+        if not isinstance(stored, dict) or stored.get(name) != new:
             raise SettingsError(
-                f"{path.parent} holds a training with {_DIFFERENCES[name](old, new)}. Give another "
-                "output, or --fresh to train anew."
+                f"{path.parent} holds a training with {_DIFFERENCES[name]}. Give another output, "
+                "or --fresh to train anew."
             )
 
 

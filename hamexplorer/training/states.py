@@ -45,6 +45,16 @@ class StatePool:
         kept = (self.kpoints, self.energies, self.vectors, self.rest)
         return sum(array.nbytes for array in kept if array is not None)
 
+    def at(self, chosen: torch.Tensor) -> StatePool:
+        """Some of the k-points."""
+        return replace(
+            self,
+            kpoints=self.kpoints[chosen],
+            energies=self.energies[chosen],
+            vectors=self.vectors[chosen],
+            rest=None if self.rest is None else self.rest[chosen],
+        )
+
     def to(self, device: torch.device | str) -> StatePool:
         """The same on another device."""
         return replace(
