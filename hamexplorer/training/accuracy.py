@@ -64,7 +64,7 @@ def accuracy_text(found: Sequence[CrystalErrors]) -> str:
     header = (
         "family", "n", "ΔH", "near gap", "largest", "gap", "Γ–K", "splitting", "near gap of H0"
     )  # fmt: skip
-    rows = [header]
+    rows: list[tuple[str, ...]] = [header]
     for one in by_family(found):
         columns = [
             _pair(getattr(one.mean, name), getattr(one.largest, name))

@@ -77,7 +77,7 @@ def evaluate(
     cutoff: float,
     *,
     spacing: float = 0.2,
-    shown: Callable[[str], None] = lambda name: None,
+    shown: Callable[[str], None] | None = None,
 ) -> list[CrystalErrors]:
     """Errors of every sample (given with its part of the data set).
 
@@ -93,7 +93,8 @@ def evaluate(
     """
     found = []
     for sample, part in samples:
-        shown(sample.info.name)
+        if shown is not None:
+            shown(sample.info.name)
         found.append(crystal_errors(sample, predict(sample), cutoff, part, spacing=spacing))
     return found
 

@@ -129,7 +129,8 @@ def fitted(
     """``network`` with units of the targets, and the weights of ``start`` where it has them."""
     if start is not None and start.network is network:
         return network
-    chosen, pairs = [], set()
+    chosen: list[Crystal] = []
+    pairs: set[tuple[str, str]] = set()
     for crystal in crystals:
         own = element_pairs(crystal.graph)
         if len(chosen) < _ENOUGH or not own <= pairs:

@@ -315,8 +315,11 @@ class Trainer:
         self._optimizer_plain.load_state_dict(state["optimizer"])
         self._fabric.strategy.precision.load_state_dict(state["precision"])
         self._sampler.restore(state["sampler"])
-        self._generator.set_state(state["generator"])
         torch.set_rng_state(state["random"])
+        if self._fabric.is_global_zero:
+            self._generator.set_state(state["generator"])
+        else:  # the state is the first process's; others must not draw its k-points
+            self._generator.manual_seed(self._generator.initial_seed() + self._position.total_steps)
         self._best, self._early = state["best"], state["early"]
 
     def _result(self) -> Trained:
