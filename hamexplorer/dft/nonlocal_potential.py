@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.special
+import torch
 from numpy.typing import NDArray
 from pyscf.pbc.gto.pseudo import load as load_pseudo
 
@@ -216,8 +217,10 @@ class _PairLookup:
             local = columns - np.repeat(starts[stored], widths[stored])
             base = np.repeat(self.pairs.offsets[index], widths[stored]) + local
             target = base + np.arange(widths[a])[:, None] * width
-            # within one row site the targets of different column sites are distinct
-            result[:, target] += rows
+            # ten times as fast as NumPy's indexing
+            torch.from_numpy(result).index_add_(
+                1, torch.from_numpy(target.ravel()), torch.from_numpy(rows.reshape(len(rows), -1))
+            )
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

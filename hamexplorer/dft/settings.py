@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -62,7 +63,7 @@ class DftSettings:
 
     def __post_init__(self) -> None:
         if self.kmesh is not None:
-            mesh = tuple(self.kmesh)
+            mesh = tuple(self.kmesh) if isinstance(self.kmesh, Iterable) else ()
             if len(mesh) != 3 or any(
                 not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= 64 for n in mesh
             ):
@@ -82,7 +83,8 @@ class DftSettings:
             value = getattr(self, name)
             if value is None:
                 continue
-            if not math.isfinite(value) or not low <= value <= high:
+            number = isinstance(value, int | float) and math.isfinite(value)
+            if not number or not low <= value <= high:
                 raise SettingsError(f"{name} must lie in {low:g} … {high:g} {unit}, not {value!r}.")
         for name, low_count, high_count in (("max_iterations", 1, 1000), ("max_atoms", 1, 2000)):
             count = getattr(self, name)
@@ -91,8 +93,12 @@ class DftSettings:
                     f"{name} must be a whole number from {low_count} to {high_count}, "
                     f"not {count!r}."
                 )
-        if self.threads is not None and not 1 <= self.threads <= 1024:
-            raise SettingsError(f"threads must be at least 1, not {self.threads!r}.")
+        if self.threads is not None and (
+            not isinstance(self.threads, int) or not 1 <= self.threads <= 1024
+        ):
+            raise SettingsError(
+                f"threads must be a whole number from 1 to 1024, not {self.threads!r}."
+            )
         for name, kind in (
             ("spin", Spin),
             ("electrostatics", Electrostatics),

@@ -287,6 +287,10 @@ def test_too_much_memory_is_refused_before_it_is_taken():
         {"basis": "sto-3g"},
         {"spin": "up"},
         {"max_iterations": 0},
+        {"smearing": "0.002"},
+        {"cutoff": "fine"},
+        {"kmesh": 6},
+        {"threads": "2"},
     ],
 )
 def test_settings_outside_their_range_are_named(wrong):

@@ -295,6 +295,8 @@ def test_deviation_of_a_fitted_potential() -> None:
     found = residuals.deviation("Si", np.array([0.0, 2.0]))
     expected = 2e-3 * np.exp(-EXPONENTS[0] * 4) * (1 - 4 / REACH**2) ** 3
     assert found == pytest.approx([2e-3, expected])
+    unknown = AtomicResiduals({"Si": np.ones(N)}, {"Si": np.zeros((N, N))}, {})
+    assert np.isnan(unknown.deviation("Si", np.array([0.0, 2.0]))).all()
 
 
 def test_a_potential_that_reaches_beyond_the_atom() -> None:

@@ -9,6 +9,7 @@ from random_hamiltonians import hamiltonians, random_hamiltonian
 
 from hamexplorer.errors import HamiltonianError
 from hamexplorer.hamiltonian import Hamiltonian, Pairs
+from hamexplorer.hamiltonian.reversal import opposite_places
 
 SIZES = np.array([2, 3])
 
@@ -117,3 +118,17 @@ def test_the_index_is_frozen_and_the_caller_s_arrays_are_not() -> None:
     assert pairs.sizes[0] == 2
     for name in ("first", "cell", "offsets", "reverse", "element_pair", "transposition"):
         assert not getattr(pairs, name).flags.writeable, name
+
+
+@given(hamiltonians())
+def test_opposite_places_are_the_transposition_in_parts(h: Hamiltonian) -> None:
+    t = h.pairs.transposition
+    for at_once in (1, 7, 10**6):
+        seen = np.zeros(h.pairs.n_elements, dtype=int)
+        for here, there in opposite_places(h.pairs, at_once):
+            np.testing.assert_array_equal(there, t[here])
+            assert len(here) == 1 or here.size <= at_once
+            np.add.at(seen, here, 1)
+            own = np.isin(here, there)
+            np.add.at(seen, there[~own], 1)
+        assert (seen == 1).all()

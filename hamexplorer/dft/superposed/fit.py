@@ -300,7 +300,8 @@ def _jackknife(
 ) -> NDArray[np.float64]:
     """Covariance (g − 1)/g Σ (u_g − ū)(u_g − ū)ᵀ of the fits without one compound each.
 
-    An element of one compound alone gets 0, for no other fit tells anything of it.
+    An element of one compound alone gets zeros, which stand for "not known": no other fit tells
+    anything of it.
     """
     n = len(EXPONENTS)
     whole = _solved(crystals, elements, penalty)

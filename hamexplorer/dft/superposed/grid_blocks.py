@@ -6,8 +6,9 @@ cell and the images of the atoms that reach them: the images (i, R₁) and (j, R
 (i, j, R₂ − R₁). Each unordered couple of orbitals on a tile is computed once; what it adds to a
 pair is added, transposed, to the reverse at the end.
 
-The cost is linear in the number of atoms; memory is the blocks and a few tiles. Partial sums are added in the order of the tiles whatever the number of workers, so
-that the result does not depend on it.
+The cost is linear in the number of atoms; memory is the blocks and a few tiles. Partial sums are
+added in the order of the tiles whatever the number of workers, so that the result does not depend
+on it.
 """
 
 from __future__ import annotations

@@ -91,7 +91,13 @@ class AtomicResiduals:
         return values
 
     def deviation(self, element: str, radii: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard deviation of U_E at ``radii`` (n,), Ha."""
+        """Standard deviation of U_E at ``radii`` (n,), Ha.
+
+        NaN for an element of one compound of the fit alone, whose covariance is stored as zeros: no
+        fit without it tells anything of the element.
+        """
+        if not self.covariance[element].any():
+            return np.full(len(radii), np.nan)
         f = radial_functions(radii)
         variance: NDArray[np.float64] = np.einsum("kr,kl,lr->r", f, self.covariance[element], f)
         return np.sqrt(np.maximum(variance, 0.0))
