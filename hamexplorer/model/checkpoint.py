@@ -30,7 +30,18 @@ from hamexplorer.model.hyperparameters import Hyperparameters
 from hamexplorer.model.model import HamiltonianModel, ModelCard, OrbitalLayout
 from hamexplorer.model.spin_channels import Channel
 
-__all__ = ["ENTRY", "VERSION", "is_checkpoint", "load_model", "save_model"]
+__all__ = [
+    "ENTRY",
+    "VERSION",
+    "is_checkpoint",
+    "load_model",
+    "plain_sizes",
+    "read_card",
+    "read_shells",
+    "read_sizes",
+    "save_model",
+    "shells_text",
+]
 
 ENTRY = "hamexplorer-model"
 VERSION = 1
@@ -56,11 +67,11 @@ def save_model(model: HamiltonianModel, path: str | Path) -> None:
     header = {
         "version": VERSION,
         "layout": {
-            "shells": _shells_text(model.layout.shells),
-            "elements": {s: _shells_text(own) for s, own in model.layout.elements.items()},
+            "shells": shells_text(model.layout.shells),
+            "elements": {s: shells_text(own) for s, own in model.layout.elements.items()},
         },
         "channels": {
-            kind: _plain(channel.backbone.hyperparameters)
+            kind: plain_sizes(channel.backbone.hyperparameters)
             for kind, channel in model.channels.items()
         },
         "card": asdict(model.card),
@@ -118,15 +129,15 @@ def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _model(header: dict[str, Any], file: Any) -> HamiltonianModel:
     layout = OrbitalLayout(
-        _shells(header["layout"]["shells"]),
-        {symbol: _shells(text) for symbol, text in header["layout"]["elements"].items()},
+        read_shells(header["layout"]["shells"]),
+        {symbol: read_shells(text) for symbol, text in header["layout"]["elements"].items()},
     )
     channels = {}
     for kind, given in header["channels"].items():
         if kind not in ("scalar", "spin_orbit"):
             raise FileFormatError(f"its channel {kind!r} is not known.")
         with torch.device("meta"):
-            channel = Channel(kind, _hyperparameters(given), layout.momenta)
+            channel = Channel(kind, read_sizes(given), layout.momenta)
         wanted = channel.state_dict()
         state = {name: file.get_tensor(f"{kind}/{name}") for name in wanted}
         for name, tensor in state.items():
@@ -138,7 +149,7 @@ def _model(header: dict[str, Any], file: Any) -> HamiltonianModel:
                 )
         channel.load_state_dict(state, assign=True)
         channels[kind] = channel
-    model = HamiltonianModel(layout, channels, _card(header["card"]))
+    model = HamiltonianModel(layout, channels, read_card(header["card"]))
     named = {
         f"{kind}/{name}" for kind, channel in channels.items() for name in channel.state_dict()
     }
@@ -149,7 +160,12 @@ def _model(header: dict[str, Any], file: Any) -> HamiltonianModel:
     return model
 
 
-def _card(given: Mapping[str, Any]) -> ModelCard:
+def read_card(given: Mapping[str, Any]) -> ModelCard:
+    """The card of a header.
+
+    Raises:
+        TypeError: it is no card.
+    """
     card = ModelCard(**given)
     texts = (card.title, card.training_set, card.accuracy, card.licence)
     if not all(isinstance(text, str) for text in texts) or not isinstance(card.origin, dict):
@@ -157,12 +173,19 @@ def _card(given: Mapping[str, Any]) -> ModelCard:
     return card
 
 
-def _plain(p: Hyperparameters) -> dict[str, Any]:
+def plain_sizes(p: Hyperparameters) -> dict[str, Any]:
+    """Hyper-parameters as plain data, irreps as text."""
     values = {f.name: getattr(p, f.name) for f in fields(p)}
     return {**values, "features": str(p.features), "harmonics": str(p.harmonics)}
 
 
-def _hyperparameters(given: Mapping[str, Any]) -> Hyperparameters:
+def read_sizes(given: Mapping[str, Any]) -> Hyperparameters:
+    """The inverse of :func:`plain_sizes`.
+
+    Raises:
+        SettingsError: a value outside its range.
+        KeyError, TypeError: the fields are others.
+    """
     return Hyperparameters(
         **{
             **given,
@@ -173,11 +196,17 @@ def _hyperparameters(given: Mapping[str, Any]) -> Hyperparameters:
     )
 
 
-def _shells_text(shells: tuple[Shell, ...]) -> str:
+def shells_text(shells: tuple[Shell, ...]) -> str:
+    """Shells as ``4s:0 4p:1``."""
     return " ".join(f"{s.label}:{s.l}" for s in shells)
 
 
-def _shells(text: str) -> tuple[Shell, ...]:
+def read_shells(text: str) -> tuple[Shell, ...]:
+    """The inverse of :func:`shells_text`.
+
+    Raises:
+        HamexplorerError, ValueError, AttributeError: it is no such text.
+    """
     found = []
     for word in text.split():
         label, _, momentum = word.rpartition(":")

@@ -6,6 +6,7 @@ The matrices here are orthogonal: K Kᵀ = 1.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,15 @@ from numpy.typing import NDArray
 from hamexplorer.hamiltonian import Shell
 from hamexplorer.model.paths import w3j
 
-__all__ = ["Coupling", "edge_coupling", "frame_order", "irreps_of_block", "site_coupling"]
+__all__ = [
+    "Coupling",
+    "edge_coupling",
+    "edge_sizes",
+    "frame_order",
+    "irreps_of_block",
+    "site_coupling",
+    "site_sizes",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +34,10 @@ class Coupling:
     Attributes:
         matrix: K, (n_components, n_a n_b).
         irrep: irrep of every component, (n_components,).
-        sizes: components by part; of edges as ``Parts`` are, of sites by (L, parity).
     """
 
     matrix: NDArray[np.float64]
     irrep: NDArray[np.int64]
-    sizes: tuple[int, ...]
 
 
 def irreps_of_block(first: Sequence[Shell], second: Sequence[Shell]) -> list[tuple[int, int, int]]:
@@ -48,17 +55,32 @@ def frame_order(l: int) -> list[int]:  # noqa: E741
     return [l, *(l + sign * m for m in range(1, l + 1) for sign in (1, -1))]
 
 
+def edge_sizes(first: Sequence[Shell], second: Sequence[Shell], max_m: int) -> tuple[int, ...]:
+    """``sizes`` of :func:`edge_coupling`, without its matrix."""
+    irreps = irreps_of_block(first, second)
+    even = sum(_natural(first, second, *irrep) for irrep in irreps)
+    outer = (sum(big >= m for _, _, big in irreps) for m in range(1, max_m + 1))
+    return even, len(irreps) - even, *outer
+
+
+def site_sizes(shells: Sequence[Shell], max_l: int) -> tuple[int, ...]:
+    """``sizes`` of :func:`site_coupling`, without its matrix."""
+    irreps = irreps_of_block(shells, shells)
+    kinds = Counter((irrep[2], _natural(shells, shells, *irrep)) for irrep in irreps)
+    return tuple(kinds[big, even] for big in range(max_l + 1) for even in (True, False))
+
+
 def edge_coupling(first: Sequence[Shell], second: Sequence[Shell], max_m: int) -> Coupling:
     """K of blocks in an edge's frame, orbitals of a shell m = 0, 1, −1, …; |m| ≤ ``max_m``."""
     irreps = irreps_of_block(first, second)
     tensors = [_tensor(first, second, *irrep, framed=True) for irrep in irreps]
     natural = [_natural(first, second, *irrep) for irrep in irreps]
-    rows, numbers, sizes = [], [], []
+    rows: list[NDArray[np.float64]] = []
+    numbers: list[int] = []
     for even in (True, False):
         chosen = [k for k in range(len(irreps)) if natural[k] == even]
         rows += [tensors[k][irreps[k][2]] for k in chosen]
         numbers += chosen
-        sizes.append(len(chosen))
     for m in range(1, max_m + 1):
         chosen = [k for k, (_, _, big) in enumerate(irreps) if big >= m]
         plus = {k: tensors[k][irreps[k][2] + m] for k in chosen}
@@ -66,8 +88,7 @@ def edge_coupling(first: Sequence[Shell], second: Sequence[Shell], max_m: int) -
         rows += [plus[k] if natural[k] else minus[k] for k in chosen]
         rows += [minus[k] if natural[k] else -plus[k] for k in chosen]
         numbers += [*chosen, *chosen]
-        sizes.append(len(chosen))
-    return Coupling(np.stack(rows), np.array(numbers), tuple(sizes))
+    return Coupling(np.stack(rows), np.array(numbers))
 
 
 def site_coupling(shells: Sequence[Shell], max_l: int) -> Coupling:
@@ -76,7 +97,8 @@ def site_coupling(shells: Sequence[Shell], max_l: int) -> Coupling:
     Irreps of L beyond ``max_l`` are left out.
     """
     irreps = irreps_of_block(shells, shells)
-    rows, numbers, sizes = [], [], []
+    rows: list[NDArray[np.float64]] = []
+    numbers: list[int] = []
     for big in range(max_l + 1):
         for even in (True, False):
             chosen = [
@@ -88,8 +110,7 @@ def site_coupling(shells: Sequence[Shell], max_l: int) -> Coupling:
             for m in range(2 * big + 1):
                 rows += [t[m] for t in tensors]
                 numbers += chosen
-            sizes.append(len(chosen))
-    return Coupling(np.stack(rows), np.array(numbers), tuple(sizes))
+    return Coupling(np.stack(rows), np.array(numbers))
 
 
 def _natural(first: Sequence[Shell], second: Sequence[Shell], a: int, b: int, big: int) -> bool:

@@ -13,7 +13,13 @@ import torch
 from torch import nn
 
 from hamexplorer.hamiltonian import Shell
-from hamexplorer.model.delta.coupling import edge_coupling, irreps_of_block, site_coupling
+from hamexplorer.model.delta.coupling import (
+    edge_coupling,
+    edge_sizes,
+    irreps_of_block,
+    site_coupling,
+    site_sizes,
+)
 
 __all__ = ["PairUnits", "SiteUnits"]
 
@@ -86,7 +92,7 @@ class PairUnits(nn.Module):
     @property
     def sizes(self) -> tuple[int, ...]:
         """Components by part: even m = 0, odd m = 0, then half of those of m = 1, 2, … each."""
-        return edge_coupling(self.first, self.second, self.max_m).sizes
+        return edge_sizes(self.first, self.second, self.max_m)
 
     def _coupling(self) -> _Kept:
         return _edge(self.first, self.second, self.max_m, self.decay.dtype, self.decay.device)
@@ -144,7 +150,7 @@ class SiteUnits(nn.Module):
     @property
     def sizes(self) -> tuple[int, ...]:
         """Irreps by (L, natural or not): L = 0 natural, L = 0 unnatural, and so on."""
-        return site_coupling(self.shells, self.max_l).sizes
+        return site_sizes(self.shells, self.max_l)
 
     def _coupling(self) -> _Kept:
         return _site(self.shells, self.max_l, self.mean.dtype, self.mean.device)
