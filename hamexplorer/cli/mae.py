@@ -70,6 +70,11 @@ def mae(
     target = None if output is None else checked_output(output, _SUFFIXES)
     if method not in _METHODS:
         raise SettingsError(f"--method must be one of {', '.join(_METHODS)}, not {method!r}.")
+    if calculation.source == "learned":
+        raise SettingsError(
+            "The anisotropy energy is a magnet's, and learned models know no magnetism: take "
+            "--source dft or superposed."
+        )
     mesh = None if kmesh is None else numbers(kmesh, "--kmesh", 3, int, "9 9 7")
     thetas, phis = number_list(theta, "--theta"), number_list(phi, "--phi")
     request = prepare(given, calculation, reading)  # sets the threads: before NumPy is imported

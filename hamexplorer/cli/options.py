@@ -60,9 +60,10 @@ class Calculation:
         str,
         _option(
             "--source",
-            metavar="dft|superposed",
+            metavar="dft|superposed|learned",
             help="superposed: free atoms with fitted potentials, not self-consistent: any size, an "
-            "approximation.",
+            "approximation. learned: corrected by a network, for the crystals that it was trained "
+            "on.",
         ),
     ] = "dft"
     basis: Annotated[str | None, _option("--basis", help="Name of the Gaussian basis.")] = None
@@ -81,12 +82,22 @@ class Calculation:
     )
     grid_spacing: Annotated[
         float | None,
-        _option("--grid-spacing", help="With --source superposed: of the real-space grid, Å."),
+        _option(
+            "--grid-spacing", help="With --source superposed, learned: of the real-space grid, Å."
+        ),
     ] = None
     unfitted: Annotated[
         bool,
         _option("--unfitted", help="With --source superposed: without the fitted potentials."),
     ] = False
+    weights: Annotated[
+        str | None,
+        _option(
+            "--weights",
+            metavar="FILE",
+            help="With --source learned: of the model, .safetensors; default: the shipped ones.",
+        ),
+    ] = None
     spin: Annotated[
         str | None, _option("--spin", metavar="auto|none|collinear", help="Spin polarisation.")
     ] = None
@@ -121,7 +132,7 @@ class Calculation:
 
     def settings(self) -> dict[str, Any]:
         """What was given, as fields of :class:`~hamexplorer.dft.settings.DftSettings` or
-        :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`.
+        :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`, and ``weights``.
         """
         given = asdict(self)
         for name in _NOT_SETTINGS:
@@ -152,8 +163,8 @@ class Calculation:
             if owners and self.source not in owners and getattr(self, field.name) != field.default:
                 own = ", ".join(_long(name, apart) for name in _OWN[self.source])
                 raise SettingsError(
-                    f"{_long(field.name, apart)} goes with --source {owners[0]}; of --source "
-                    f"{self.source} there are {own}, and what both have."
+                    f"{_long(field.name, apart)} goes with --source {' or '.join(owners)}; of "
+                    f"--source {self.source} there are {own}, and what all have."
                 )
 
 
@@ -162,8 +173,9 @@ _CONVERTED = ("kmesh", "memory_limit", "no_soc", "grid_spacing", "unfitted")
 _OWN = {
     "dft": ("kmesh", "kspacing", "cutoff", "smearing", "precision", "max_iterations"),
     "superposed": ("grid_spacing", "unfitted"),
+    "learned": ("grid_spacing", "weights"),
 }
-"""Options that only one source has."""
+"""Options that not all sources have."""
 _NOT_SETTINGS = ("source", "magmom", "primitive", "no_cache", *_CONVERTED)
 
 

@@ -29,8 +29,23 @@ def _superposed(**settings: Any) -> Source:
     return SuperposedSource(SuperposedSettings(**settings))
 
 
-def _check_names(engine: str, given: dict[str, Any], settings: type) -> None:
-    known = [field.name for field in fields(settings)]
+def _learned(**settings: Any) -> Source:
+    # networks take a second to import, and most sources need none
+    from hamexplorer.sources.learned import LearnedSource
+
+    own = {name: settings.pop(name) for name in ("weights", "device") if name in settings}
+    _check_names("The learned model", settings, SuperposedSettings, "weights", "device")
+    weights, device = own.get("weights"), own.get("device", "cpu")
+    if weights is not None and not isinstance(weights, str | os.PathLike):
+        raise SettingsError(f"weights must be a path, not {weights!r}.")
+    if not isinstance(device, str):
+        raise SettingsError(f"device must be a name, not {device!r}.")
+    path = None if weights is None else Path(weights)
+    return LearnedSource(path, SuperposedSettings(**settings), device)
+
+
+def _check_names(engine: str, given: dict[str, Any], settings: type, *own: str) -> None:
+    known = [*own, *(field.name for field in fields(settings))]
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise SettingsError(
@@ -84,6 +99,7 @@ _RUN = ("device", "dtype")
 _SOURCES: dict[str, Callable[..., Source]] = {
     "dft": _dft,
     "superposed": _superposed,
+    "learned": _learned,
     "file": _file,
     "model": _model,
 }
@@ -97,8 +113,9 @@ def source_names() -> tuple[str, ...]:
 def make_source(name: str, /, **settings: Any) -> Source:
     """The source of that name: ``dft`` (settings: those of
     :class:`~hamexplorer.dft.settings.DftSettings`), ``superposed`` (those of
-    :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`), ``file`` (setting: ``path``),
-    or ``model`` (settings: ``weights`` and ``graph``, see
+    :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`), ``learned`` (the same, and
+    ``weights`` and ``device``, see :class:`~hamexplorer.sources.learned.LearnedSource`), ``file``
+    (setting: ``path``), or ``model`` (settings: ``weights`` and ``graph``, see
     :class:`~hamexplorer.sources.model.ModelSource`).
 
     Raises:

@@ -9,6 +9,7 @@ from typing import Any
 
 import models
 import pytest
+from small_delta import weights_of
 
 from hamexplorer.cli import main
 from hamexplorer.cli.options import Calculation
@@ -119,20 +120,21 @@ def test_an_option_apart_is_refused_by_the_name_it_has_there(
     assert "--scf-kmesh goes with --source dft" in capsys.readouterr().err
 
 
-def test_all_options_belong_to_a_source_that_knows_them() -> None:
+def test_all_options_belong_to_a_source_that_knows_them(tmp_path: Path) -> None:
     """A setting that an engine does not have would be told under its Python name."""
     from hamexplorer.sources import make_source
 
     given: dict[str, dict[str, Any]] = {
         "dft": {"kspacing": 0.3, "cutoff": 90.0, "smearing": 0.01, "kmesh": "2,2,2"},
         "superposed": {"grid_spacing": 0.2, "unfitted": True},
+        "learned": {"grid_spacing": 0.2, "weights": str(weights_of(tmp_path / "w.safetensors"))},
     }
     for source, own in given.items():
         calculation = Calculation(source=source, spin="none", electrostatics="slab", **own)
         calculation.check_source()
         made: Any = make_source(source, **calculation.settings())
         assert made.settings.electrostatics == "slab"
-    with pytest.raises(SettingsError, match="must be one of dft, superposed, not 'vasp'"):
+    with pytest.raises(SettingsError, match="must be one of dft, superposed, learned, not 'vasp'"):
         Calculation(source="vasp").check_source()
 
 

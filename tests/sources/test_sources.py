@@ -33,7 +33,7 @@ def stored(tmp_path: Path) -> Path:
 def test_every_source_keeps_the_protocol(stored: Path) -> None:
     for source in (FileSource(stored), ChainSource(), DftSource(), SuperposedSource()):
         assert isinstance(source, Source)
-    assert source_names() == ("dft", "superposed", "file", "model")
+    assert source_names() == ("dft", "superposed", "learned", "file", "model")
 
 
 def test_file_answers_for_its_own_structure_alone(stored: Path) -> None:
@@ -68,7 +68,7 @@ def test_file_that_is_missing_foreign_truncated_or_huge(
 
 def test_registry_names_what_is_wrong() -> None:
     with pytest.raises(
-        SettingsError, match=r"no source 'vasp'; accepted are dft, superposed, file, model"
+        SettingsError, match=r"'vasp'; accepted are dft, superposed, learned, file, model"
     ):
         make_source("vasp")
     with pytest.raises(SettingsError, match=r"no setting 'kmesg'; there are basis, kmesh"):
