@@ -109,6 +109,7 @@ class StoredFolder:
             HamexplorerError: the folder cannot be written.
         """
         path = self.path / "dataset.json"
+        settings = json.loads(json.dumps(settings))  # tuples as the file gives them back
         stored = None
         if path.exists():
             stored = self.header().get("settings")
