@@ -21,6 +21,7 @@ from hamexplorer.cli import (
     info,
     mae,
     model,
+    train,
     valley,
 )
 
@@ -64,6 +65,7 @@ application.command("info")(info.info)
 application.command("gallery")(gallery.gallery)
 application.add_typer(build.application, name="build")
 application.add_typer(model.application, name="model")
+application.add_typer(train.application, name="train")
 application.add_typer(dataset.application, name="dataset")
 atoms.application.command("fit")(atoms_fit.fit)
 application.add_typer(atoms.application, name="atoms")
