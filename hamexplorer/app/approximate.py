@@ -1,4 +1,4 @@
-"""What stands over the plots while superposed atoms answer: how accurate, why, and DFT instead."""
+"""What stands over the plots where DFT did not answer: who did, how well, and DFT instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ApproximationLine", "sentence"]
 
 
 class ApproximationLine:
-    """A line with a button; there only beside superposed atoms."""
+    """A line with a button; there only beside superposed atoms and learned models."""
 
     def __init__(self, state: AppState, opener: Opener) -> None:
         self._state = state
@@ -58,6 +58,6 @@ class ApproximationLine:
 
 def sentence(beside: Approximation) -> str:
     """Why DFT did not answer, and how good the answer is."""
-    what = "superposed atoms, approximate"
-    told = f"{beside.why}; {what}" if beside.why else what.capitalize()
+    what = f"{beside.who}, approximate"
+    told = f"{beside.why}; {what}" if beside.why else what[:1].upper() + what[1:]
     return f"{told}: {beside.accuracy}"

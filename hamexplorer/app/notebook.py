@@ -36,8 +36,9 @@ class Explorer:
         crystal: a Hamiltonian, or a structure (computed on the way); None: the MoS2 example.
         height: of the cell's output, pixels.
         settings: of the embedded engine, for structures.
-        values: the view to begin with: ``page``, ``source`` (``auto``, ``dft``, ``superposed``),
-            ``soc``, ``theta``, ``phi``, ``exchange``, ``colour``, ``energies``, ``dark``.
+        values: the view to begin with: ``page``, ``source`` (``auto``, ``dft``, ``superposed``,
+            ``learned``), ``soc``, ``theta``, ``phi``, ``exchange``, ``colour``, ``energies``,
+            ``dark``.
 
     Raises:
         SettingsError: an unknown option, or a height below 480 pixels.

@@ -3,105 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 from pymatgen.core import Structure
 
-from hamexplorer.app.choosing import (
-    AUTOSTART_SECONDS,
-    Engines,
-    ask,
-    expected_accuracy,
-    recorded_accuracy,
-    refusal,
-    told_beside,
-    unassessed,
-)
+from hamexplorer.app.answering import STORED_DIGITS, Answering, Given, linked
+from hamexplorer.app.choosing import AUTOSTART_SECONDS, Engines, recorded, shipped_engines
 from hamexplorer.app.jobs import JobRunner, Post
 from hamexplorer.app.state import AppState, Job, Subject
 from hamexplorer.app.uploads import Files, Uploaded, named, read_files
-from hamexplorer.assets_path import asset
-from hamexplorer.dft.settings import DftSettings
-from hamexplorer.dft.superposed.settings import SuperposedSettings
-from hamexplorer.errors import CalculationCancelled, HamexplorerError, ResourceLimitError
+from hamexplorer.errors import CalculationCancelled, HamexplorerError
 from hamexplorer.formats import ReadOptions
 from hamexplorer.formats.electrons import recount
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian
 from hamexplorer.progress import Monitor, ProgressEvent
-from hamexplorer.sources import Capability, Cost, FileSource, HamiltonianCache, Source
+from hamexplorer.sources import HamiltonianCache
 from hamexplorer.structures import entry, load_gallery, load_structure
 
 __all__ = ["STORED_DIGITS", "Opener"]
-
-STORED_DIGITS = 16
-"""Digits of a cache key that an address carries."""
-
-_SHIPPED = {"mos2-1h": "examples/mos2.h5"}
-# The engine uses all cores; two calculations at once would take longer than one after another.
-_ENGINE = threading.Semaphore(1)
-
-
-@dataclass(frozen=True)
-class _Queued:
-    """A source whose calculations wait for each other, over all visitors.
-
-    ``plain``: it has the default settings.
-    """
-
-    inner: Source
-    plain: bool
-    name: str = field(default="queued", init=False)
-
-    @property
-    def title(self) -> str:
-        return self.inner.title
-
-    def capability(self) -> Capability:
-        return self.inner.capability()
-
-    def settings_key(self, structure: Structure) -> str | None:
-        return self.inner.settings_key(structure)
-
-    def check(self, structure: Structure) -> None:
-        self.inner.check(structure)
-
-    def estimate(self, structure: Structure) -> Cost:
-        return self.inner.estimate(structure)
-
-    def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
-        monitor = monitor or Monitor()
-        while not _ENGINE.acquire(timeout=0.2):
-            monitor.report("Waiting", 0.0, "another calculation is running")
-        try:
-            return self.inner.compute(structure, monitor)
-        finally:
-            _ENGINE.release()
-
-
-class _Sources(NamedTuple):
-    dft: _Queued
-    superposed: _Queued
-
-
-@dataclass(frozen=True)
-class _Given:
-    """A crystal that was read: who computes it at what cost, or (``subject.hamiltonian``) that
-    this is done.
-    """
-
-    subject: Subject
-    source: _Queued | None = None
-    cost: Cost | None = None
-
-    @property
-    def description(self) -> str:
-        """What is to be computed."""
-        assert self.cost is not None
-        approximate = self.subject.approximation is not None
-        return f"{'superposed atoms, ' if approximate else ''}{self.cost.description}"
 
 
 class Opener:
@@ -117,10 +37,15 @@ class Opener:
     ) -> None:
         self._state = state
         self._cache = cache or HamiltonianCache()
-        self._engines = engines or Engines()
+        self._engines = engines or shipped_engines()
         self._post = post
         self._jobs = JobRunner(post)
         self._before: Subject | None = None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a learned model."""
+        return self._engines.learned is not None
 
     # --- what a visitor gives --------------------------------------------------------------
 
@@ -251,21 +176,15 @@ class Opener:
     ) -> None:
         state = self._state
         asked = asked or state.source
-        sources = _Sources(
-            _Queued(self._engines.dft(state.settings), state.settings == DftSettings()),
-            _Queued(
-                self._engines.superposed(state.superposed),
-                state.superposed == SuperposedSettings(),
-            ),
-        )
+        answering = Answering(self._engines, state.settings, state.superposed, self._cache)
 
-        def work(monitor: Monitor) -> _Given:
+        def work(monitor: Monitor) -> Given:
             subject = read(monitor)
             if subject.hamiltonian is None:
-                return self._chosen(subject, asked, sources, monitor)
-            return _Given(_with_approximation(subject, subject.hamiltonian, sources.dft))
+                return answering.chosen(subject, asked, monitor)
+            return Given(answering.with_approximation(subject, subject.hamiltonian))
 
-        def done(given: _Given) -> None:
+        def done(given: Given) -> None:
             if given.cost is None:
                 self._finish(given.subject)
             elif force or given.cost.seconds <= AUTOSTART_SECONDS:
@@ -285,39 +204,7 @@ class Opener:
         # and the bar of a job that fails quickly would come after its end, and stay.
         self._post(begin)
 
-    def _chosen(self, subject: Subject, asked: str, sources: _Sources, monitor: Monitor) -> _Given:
-        """Who computes: the one that is asked for; if ``auto``, DFT where it is quick, else
-        superposed atoms where their accuracy is known or DFT refuses. What is at hand is taken.
-
-        Raises:
-            HamexplorerError: why it cannot be computed.
-        """
-        if asked != "superposed":
-            ready = self._at_hand(_shipped(subject, sources.dft, monitor), sources.dft, monitor)
-            if ready.hamiltonian is not None:
-                return _Given(ready)
-        dft = ask(sources.dft, subject.structure)
-        if asked == "dft" and dft.refusal is not None:
-            raise _with_advice(dft.refusal)
-        if asked == "dft" or (asked == "auto" and dft.is_quick):
-            return _Given(subject, sources.dft, dft.cost)
-        slow = _Given(subject, sources.dft, dft.cost)
-        can_wait = asked == "auto" and dft.cost is not None
-        if can_wait and unassessed(sources.superposed, subject.structure):
-            return slow
-        ready = self._at_hand(subject, sources.superposed, monitor)
-        if ready.hamiltonian is not None:
-            return _Given(_with_approximation(ready, ready.hamiltonian, sources.dft))
-        superposed = ask(sources.superposed, subject.structure)
-        if superposed.refusal is not None:
-            if can_wait:
-                return slow
-            raise refusal(dft, superposed.refusal)
-        accuracy = expected_accuracy(sources.superposed, subject.structure)
-        beside = told_beside(subject.structure, dft, accuracy)
-        return _Given(replace(subject, approximation=beside), sources.superposed, superposed.cost)
-
-    def _compute(self, given: _Given) -> None:
+    def _compute(self, given: Given) -> None:
         state, subject, source = self._state, given.subject, given.source
         assert source is not None
         if state.subject is None or state.subject.structure != subject.structure:
@@ -326,7 +213,8 @@ class Opener:
 
         def work(monitor: Monitor) -> Subject:
             h = self._cache.get_or_compute(subject.structure, source, monitor)
-            return self._linked(replace(_as_recorded(subject, h), hamiltonian=h), source)
+            found = replace(_as_recorded(subject, h), hamiltonian=h)
+            return linked(self._cache, found, source)
 
         self._jobs.start(work, self._finish, self._failed, self._progress)
 
@@ -352,39 +240,11 @@ class Opener:
         else:
             state.tell("error", f"Something went wrong ({type(error).__name__}): {error}")
 
-    # --- Hamiltonians that need no calculation ---------------------------------------------
-
-    def _at_hand(self, subject: Subject, source: _Queued, monitor: Monitor) -> Subject:
-        """The subject with its Hamiltonian if the cache holds it, else unchanged."""
-        if subject.hamiltonian is not None:
-            return subject
-        key = source.settings_key(subject.structure)
-        if key is None:
-            return subject
-        if not self._cache.path(self._cache.key(subject.structure, key)).is_file():
-            return subject
-        h = self._cache.get_or_compute(subject.structure, source, monitor)
-        return self._linked(replace(subject, hamiltonian=h), source)
-
-    def _linked(self, subject: Subject, source: Source) -> Subject:
-        """With the cache key for the address, if the entry is really there."""
-        settings_key = source.settings_key(subject.structure)
-        if settings_key is None:
-            return subject
-        key = self._cache.key(subject.structure, settings_key)
-        if not self._cache.path(key).is_file():
-            return subject
-        # A gallery name alone in a link would lead to the default settings.
-        plain = isinstance(source, _Queued) and source.plain
-        return replace(
-            subject, stored=key[:STORED_DIGITS], gallery=subject.gallery if plain else ""
-        )
-
     def _kept(self, h: Hamiltonian, title: str, digest: str, monitor: Monitor) -> Subject:
         """A Hamiltonian from a visitor, after the cache has taken it."""
         source = Uploaded(h, digest)
         h = self._cache.get_or_compute(h.structure, source, monitor)
-        return self._linked(Subject(h.structure, h, title=title), source)
+        return linked(self._cache, Subject(h.structure, h, title=title), source)
 
 
 def _example(name: str) -> Subject:
@@ -392,39 +252,9 @@ def _example(name: str) -> Subject:
     return Subject(load_gallery(item.name), title=item.title, gallery=item.name)
 
 
-def _shipped(subject: Subject, source: _Queued, monitor: Monitor) -> Subject:
-    """With the Hamiltonian that is shipped for an example and the default settings."""
-    path = _SHIPPED.get(subject.gallery)
-    if path is None or not source.plain:
-        return subject
-    try:
-        h = FileSource(asset(path)).compute(subject.structure, monitor)
-    except (FileNotFoundError, HamexplorerError):
-        return subject
-    return replace(subject, hamiltonian=h)
-
-
-def _with_approximation(subject: Subject, h: Hamiltonian, dft: Source) -> Subject:
-    """What is told beside ``h`` if superposed atoms answered."""
-    accuracy = recorded_accuracy(h)
-    if accuracy is None:
-        return subject
-    structure = subject.structure
-    return replace(subject, approximation=told_beside(structure, ask(dft, structure), accuracy))
-
-
 def _as_recorded(subject: Subject, h: Hamiltonian) -> Subject:
     """With the accuracy that the result itself tells, which may say more than was expected."""
-    accuracy = recorded_accuracy(h)
-    if subject.approximation is None or accuracy is None:
+    found = recorded(h)
+    if subject.approximation is None or found is None:
         return subject
-    return replace(subject, approximation=replace(subject.approximation, accuracy=accuracy))
-
-
-def _with_advice(error: HamexplorerError) -> HamexplorerError:
-    if not isinstance(error, ResourceLimitError):
-        return error
-    return ResourceLimitError(
-        f"{error} Superposed atoms, an approximation, take larger cells: choose “automatic” under "
-        "“Calculation”."
-    )
+    return replace(subject, approximation=replace(subject.approximation, accuracy=found[1]))

@@ -34,6 +34,7 @@ _SOURCES = {
     "automatic": "auto",
     "DFT, self-consistent": "dft",
     "superposed atoms (approximate, any size)": "superposed",
+    "learned model (near DFT, for what it was trained on)": "learned",
 }
 
 
@@ -188,8 +189,12 @@ class Rail:
 
     def _calculation(self) -> pmui.Accordion:
         settings = self._state.settings
+        sources = dict(_SOURCES)
+        # without a model the choice would only be refused, which an address that asks for it is
+        if not self._opener.has_model and self._state.source != "learned":
+            sources = {label: name for label, name in sources.items() if name != "learned"}
         self.source = pmui.Select(
-            label="Source", options=_SOURCES, value=self._state.source, size="small", **_WIDE
+            label="Source", options=sources, value=self._state.source, size="small", **_WIDE
         )
         self.source.link(self._state, value="source", bidirectional=True)
         self.basis = pmui.Select(
@@ -232,7 +237,7 @@ class Rail:
         self.kmesh.label = f"k mesh{of_dft}"
         self.cutoff.label = f"Grid cutoff, Ha{of_dft}"
         self.spacing.label = f"Grid spacing, Å{of_atoms}"
-        self.kmesh.visible = self.cutoff.visible = source != "superposed"
+        self.kmesh.visible = self.cutoff.visible = source in ("auto", "dft")
         self.spacing.visible = source != "dft"
 
     def _show_chosen(self) -> None:

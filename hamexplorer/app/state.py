@@ -44,8 +44,8 @@ MAE_VIEWS = ("angles", "origin", "convergence")
 MAE_METHODS = ("second variation", "exact")
 SHIFT_CHOICES = ("auto", *SHIFTS)
 """How the constant between two Hamiltonians is chosen."""
-SOURCES = ("auto", "dft", "superposed")
-"""Who computes the Hamiltonian of a structure; ``auto``: DFT where it is quick."""
+SOURCES = ("auto", "dft", "superposed", "learned")
+"""Who computes the Hamiltonian of a structure; ``auto``: see :mod:`hamexplorer.app.answering`."""
 
 Pair = tuple[int, int, tuple[int, int, int]]
 """Sites i (in cell 0) and j (in cell R), and R."""
@@ -53,14 +53,16 @@ Pair = tuple[int, int, tuple[int, int, int]]
 
 @dataclass(frozen=True)
 class Approximation:
-    """What is told beside what superposed atoms answer.
+    """What is told beside an answer that is not DFT's.
 
     Attributes:
+        who: answered, as within a sentence: ``superposed atoms``.
         accuracy: the source's, in words.
         why: what kept DFT from answering; empty if nothing did.
         dft_seconds: what DFT would take; None: it refuses the crystal.
     """
 
+    who: str
     accuracy: str
     why: str = ""
     dft_seconds: float | None = None
@@ -72,7 +74,7 @@ class Subject:
 
     ``gallery`` is the example's name and ``stored`` the start of the cache entry's key, either
     may be empty: with neither, a link cannot lead back to it. ``approximation`` is there where
-    superposed atoms answer.
+    superposed atoms or a learned model answer.
     """
 
     structure: Structure

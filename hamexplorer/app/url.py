@@ -198,7 +198,11 @@ def write_query(state: AppState) -> str:
 def _is_plain(state: AppState) -> bool:
     """Whether the example on the page, opened anew, would be answered by the same engine."""
     h = state.hamiltonian
-    return h is None or (h.provenance.source == "superposed") == (state.source == "superposed")
+    if h is None:
+        return True
+    named = [source for source in SOURCES if source not in ("auto", "dft")]
+    answered, asked = h.provenance.source, state.source
+    return answered == asked if answered in named else asked not in named
 
 
 def read_query(query: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:

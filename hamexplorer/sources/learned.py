@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from pymatgen.core import Structure
 
-from hamexplorer.assets_path import asset
 from hamexplorer.dft.assembly import user_cells
 from hamexplorer.dft.integrals import pairs_by_overlap
 from hamexplorer.dft.superposed import engine
@@ -30,13 +29,12 @@ from hamexplorer.model.evaluation import Run
 from hamexplorer.progress import Monitor
 from hamexplorer.provenance import Provenance
 from hamexplorer.sources.protocol import Capability, Cost
+from hamexplorer.sources.shipped import SHIPPED, shipped_weights
 from hamexplorer.structures.checks import check_structure
 from hamexplorer.units import BOHR_ANGSTROM
 
-__all__ = ["SHIPPED", "LearnedSource", "shipped_weights"]
+__all__ = ["LearnedSource"]
 
-SHIPPED = "models/mx2.safetensors"
-"""The weights that are used where none are named, under ``assets/``."""
 _FARTHEST = 3.0
 """Distance (:class:`~hamexplorer.model.delta.domain.Domain`) above which an atom is called foreign
 by a model whose card says nothing (``domain_limit`` in its origin)."""
@@ -44,14 +42,6 @@ _SECONDS_PER_ATOM = 0.03
 """Graph and network, one core."""
 _ZERO_ACCURACY = "Superposed atoms, not self-consistent."
 """How the sentence begins in which H0 tells its own accuracy, which is not the sum's."""
-
-
-def shipped_weights() -> Path | None:
-    """The weights of this installation; None: it has none."""
-    try:
-        return asset(SHIPPED)
-    except FileNotFoundError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -266,7 +256,7 @@ def _check_zero(model: DeltaModel) -> None:
     trained = model.card.origin.get("zero")
     present = {"engine": ENGINE_VERSION, "tables": tables_hash()}
     if isinstance(trained, Mapping) and {**present, **trained} != present:
-        raise SettingsError(
+        raise FileFormatError(
             f"The learned model {model.card.title} was trained on superposed atoms of another "
             f"release (engine {trained.get('engine')}, tables {trained.get('tables')}; here "
             f"{ENGINE_VERSION}, {tables_hash()}): it must be trained anew."

@@ -25,8 +25,7 @@ from hamexplorer.errors import (
 from hamexplorer.hamiltonian import Hamiltonian, Pairs
 from hamexplorer.model.delta.model import DeltaModel
 from hamexplorer.progress import Monitor
-from hamexplorer.sources import Source, make_source
-from hamexplorer.sources import learned as module
+from hamexplorer.sources import Source, make_source, shipped
 from hamexplorer.sources.learned import LearnedSource
 from hamexplorer.structures import load_gallery
 
@@ -176,7 +175,7 @@ def test_another_basis_is_refused(source: LearnedSource, mos2: Structure, tmp_pa
     LearnedSource(path, COARSE).check(mos2)
     other = {"zero": {"engine": ENGINE_VERSION, "tables": "0123"}}
     path = weights_of(tmp_path / "b.safetensors", card=replace(CARD, origin=other))
-    with pytest.raises(SettingsError, match=r"another release .*tables 0123.*trained anew"):
+    with pytest.raises(FileFormatError, match=r"another release .*tables 0123.*trained anew"):
         LearnedSource(path, COARSE).check(mos2)
 
 
@@ -233,7 +232,7 @@ def test_the_registry_names_what_is_wrong(
     (tmp_path / "text.safetensors").write_text("no weights")
     with pytest.raises(FileFormatError, match="no checkpoint"):
         make_source("learned", weights=tmp_path / "text.safetensors").check(load_gallery("si"))
-    monkeypatch.setattr(module, "SHIPPED", "models/none.safetensors")
+    monkeypatch.setattr(shipped, "SHIPPED", "models/none.safetensors")
     with pytest.raises(SettingsError, match=r"holds no learned model .*--weights FILE"):
         make_source("learned")
 
@@ -241,5 +240,5 @@ def test_the_registry_names_what_is_wrong(
 def test_shipped_weights_are_taken_where_none_are_named(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "asset", lambda _: weights)
+    monkeypatch.setattr(shipped, "asset", lambda _: weights)
     assert LearnedSource().weights == weights

@@ -14,7 +14,7 @@ from hamexplorer.cli import main
 from hamexplorer.dft.superposed import engine
 from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.hamiltonian import Hamiltonian, load_hamiltonian
-from hamexplorer.sources import learned
+from hamexplorer.sources import shipped
 from hamexplorer.structures import load_gallery
 
 MOS2 = "gallery:mos2-1h"
@@ -97,7 +97,7 @@ def test_weights_go_with_it_alone_and_must_be_there(
     assert "--weights goes with --source learned" in capsys.readouterr().err
     assert main(["bands", MOS2, "--source", "learned", "--weights", "none.safetensors"]) == 2
     assert "none.safetensors: there is no such file of weights" in capsys.readouterr().err
-    monkeypatch.setattr(learned, "SHIPPED", "models/none.safetensors")
+    monkeypatch.setattr(shipped, "SHIPPED", "models/none.safetensors")
     assert main(["bands", MOS2, *given[:2]]) == 2
     assert "holds no learned model" in capsys.readouterr().err
 
