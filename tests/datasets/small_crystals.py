@@ -35,7 +35,7 @@ families:
 
 def crystal(symbols: str = "SiC", a: float = 3.0) -> Structure:
     half = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
-    return Structure(Lattice.cubic(a), [symbols[:2], symbols[2:]], half)
+    return Structure(Lattice.cubic(a), [symbols[:2].strip(), symbols[2:]], half)
 
 
 def hamiltonian(
