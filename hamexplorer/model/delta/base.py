@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from pymatgen.core import Element
@@ -19,8 +20,7 @@ from hamexplorer.model.model import OrbitalLayout
 __all__ = ["BlockNetwork", "Geometry", "Prediction", "predicted_groups"]
 
 
-@dataclass(frozen=True, eq=False)
-class Prediction:
+class Prediction(NamedTuple):
     """``elements`` ΔH on the graph's pairs, eV, (n_elements,), X[R] = X[−R]ᵀ exactly; ``features``
     invariants of the atoms, (n_atoms, n_scalars).
     """

@@ -12,6 +12,9 @@ from hamexplorer.model.delta.so2 import Parts
 
 __all__ = ["PairHead", "SiteHead"]
 
+_START = 0.1
+"""Heads begin small against the targets' units: a fit starts near ΔH = 0."""
+
 
 class PairHead(nn.Module):
     """Irreps of edges' blocks, one matrix for every part of the edge's features."""
@@ -19,7 +22,7 @@ class PairHead(nn.Module):
     def __init__(self, hidden: Sequence[int], sizes: Sequence[int]) -> None:
         super().__init__()
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(a, b) / math.sqrt(a))
+            nn.Parameter(_START * torch.randn(a, b) / math.sqrt(a))
             for a, b in zip(hidden, sizes, strict=True)
         )
         self.bias = nn.Parameter(torch.zeros(sizes[0]))
@@ -36,7 +39,7 @@ class SiteHead(nn.Module):
     def __init__(self, channels: int, scalars: int, sizes: Sequence[int]) -> None:
         super().__init__()
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(channels, n) / math.sqrt(channels)) for n in sizes
+            nn.Parameter(_START * torch.randn(channels, n) / math.sqrt(channels)) for n in sizes
         )
         self.scalar = nn.Linear(scalars, sizes[0])
 

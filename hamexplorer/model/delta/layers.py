@@ -17,8 +17,18 @@ from hamexplorer.model.delta.so2 import (
     part_sizes,
     to_frames,
 )
+from hamexplorer.model.filters import SILU
 
 __all__ = ["Atoms", "Density", "EdgeMessages", "Edges", "Update", "gaussians"]
+
+
+def linear(n_in: int, n_out: int, gain: float = 1.0, *, bias: bool = True) -> nn.Linear:
+    """A linear map that takes second moments 1 to ``gain``² at the start, its bias zero."""
+    layer = nn.Linear(n_in, n_out, bias=bias)
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(n_in))
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +79,13 @@ class Radial(nn.Module):
     def __init__(self, p: DeltaHyperparameters, n_out: int) -> None:
         super().__init__()
         width = p.radial_hidden
-        self.distance = nn.Linear(p.n_radial, width)
-        self.source = nn.Linear(p.scalars, width, bias=False)
-        self.target = nn.Linear(p.scalars, width, bias=False)
-        self.inner = nn.Linear(width, width)
-        self.last = nn.Linear(width, n_out)
+        # the squares of all Gaussians add up to √π
+        self.distance = linear(p.n_radial, width, math.sqrt(p.n_radial / (3 * math.sqrt(math.pi))))
+        nn.init.normal_(self.distance.bias, std=0.3)
+        self.source = linear(p.scalars, width, math.sqrt(1 / 3), bias=False)
+        self.target = linear(p.scalars, width, math.sqrt(1 / 3), bias=False)
+        self.inner = linear(width, width, SILU)
+        self.last = linear(width, n_out)
 
     def forward(self, scalars: torch.Tensor, edges: Edges) -> torch.Tensor:
         """(E, n_out)."""
@@ -99,7 +111,7 @@ class Density(nn.Module):
             1, (self.p.max_l + 1, -1)
         )
         told = [
-            d[:, 0, :, None] * f_l[:, None]
+            d[:, 0, :, None] * (math.sqrt(d.shape[2]) * f_l[:, None])
             for d, f_l in zip(edges.rotation.natural, f.unbind(1), strict=True)
         ]
         return torch.cat(told, 1)
@@ -118,9 +130,9 @@ class EdgeMessages(nn.Module):
         self.first = SO2Linear(part_sizes(p.max_l, p.max_m, 2 * p.channels), self.widths)
         self.radial = Radial(p, sum(self.widths))
         self.bias = Radial(p, self.widths[0])
-        self.gate = nn.Linear(self.widths[0], sum(self.widths[1:]))
+        self.gate = linear(self.widths[0], sum(self.widths[1:]), SILU)
         self.second = SO2Linear(self.widths, self.widths)
-        self.last_gate = nn.Linear(self.widths[0], sum(self.widths[1:]))
+        self.last_gate = linear(self.widths[0], sum(self.widths[1:]), SILU)
 
     def forward(self, atoms: Atoms, edges: Edges) -> Parts:
         """Hidden parts of the widths ``hidden``."""
@@ -140,7 +152,7 @@ class EdgeMessages(nn.Module):
 
 def _gated(parts: Parts, gate: nn.Linear) -> Parts:
     even = nn.functional.silu(parts[0])
-    gates = torch.sigmoid(gate(even)).split([p.shape[-1] for p in parts[1:]], 1)
+    gates = (2 * torch.sigmoid(gate(even))).split([p.shape[-1] for p in parts[1:]], 1)
     return [
         even,
         *(p * g if p.dim() == 2 else p * g[:, None] for p, g in zip(parts[1:], gates, strict=True)),
@@ -168,9 +180,9 @@ class Update(nn.Module):
     def __init__(self, p: DeltaHyperparameters) -> None:
         super().__init__()
         count = (p.max_l + 1) * 2 * p.channels
-        self.invariants = nn.Linear(count, p.scalars)
-        self.first = nn.Linear(2 * p.scalars + p.channels, p.radial_hidden)
-        self.second = nn.Linear(p.radial_hidden, p.scalars + count)
+        self.invariants = linear(count, p.scalars)
+        self.first = linear(2 * p.scalars + p.channels, p.radial_hidden)
+        self.second = linear(p.radial_hidden, p.scalars + count, SILU)
         self.mix = nn.Parameter(
             torch.randn(p.max_l + 1, 2, p.channels, p.channels) / math.sqrt(p.channels)
         )

@@ -29,6 +29,7 @@ from hamexplorer.model.delta.layers import (
     ToAtoms,
     Update,
     gaussians,
+    linear,
     momenta,
 )
 from hamexplorer.model.model import OrbitalLayout
@@ -62,7 +63,7 @@ class DeltaNetwork(BlockNetwork):
             {name: PairHead(p.hidden, _sizes(units)) for name, units in self.pair_units.items()}
         )
         width = p.channels + p.site_channels
-        self.site_gate = nn.Linear(p.scalars, (p.max_l + 1) * 2 * width)
+        self.site_gate = linear(p.scalars, (p.max_l + 1) * 2 * width)
         self.sites = nn.ModuleDict(
             {
                 name: SiteHead(width, p.scalars, _sizes(units))
@@ -128,7 +129,7 @@ class DeltaNetwork(BlockNetwork):
         """Own blocks by element, not symmetrised."""
         p = self.hyperparameters
         x = torch.cat([atoms.features, total], -1)
-        gates = torch.sigmoid(self.site_gate(atoms.scalars)).view(len(x), p.max_l + 1, 2, -1)
+        gates = 2 * torch.sigmoid(self.site_gate(atoms.scalars)).view(len(x), p.max_l + 1, 2, -1)
         x = x * gates[:, momenta(p.max_l, x.device)]
         result = {}
         for z, own in graph.species.items():
