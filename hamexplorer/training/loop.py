@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from hamexplorer.errors import CalculationCancelled, ConvergenceError
-from hamexplorer.model.delta.graph import batch
+from hamexplorer.model.delta.graph import CrystalGraph, batch
 from hamexplorer.progress import Monitor
 from hamexplorer.training.config import Stage, TrainingConfig
 from hamexplorer.training.crystals import Crystal
@@ -60,6 +60,25 @@ class Trained:
     early: bool
 
 
+class _Sealed:
+    """Hands a graph through Fabric, which takes apart what it knows and knows no frozen data."""
+
+    def __init__(self, graph: CrystalGraph) -> None:
+        self.graph = graph
+
+
+class _Elements(nn.Module):
+    """The network as Fabric calls it: from a sealed graph to ΔH's elements alone."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, sealed: _Sealed) -> torch.Tensor:
+        elements: torch.Tensor = self.network(sealed.graph).elements
+        return elements
+
+
 class Trainer:
     """Trains ``network`` on crystals, in the configuration's stages.
 
@@ -102,7 +121,7 @@ class Trainer:
         self._stages = list(config.stages.items())
         self._plain = network
         self._optimizer_plain = torch.optim.Adam(network.parameters())
-        self._network, self._optimizer = fabric.setup(network, self._optimizer_plain)
+        self._network, self._optimizer = fabric.setup(_Elements(network), self._optimizer_plain)
         self._average = self._fresh_average()
         rank, world = fabric.global_rank, fabric.world_size
         self._sampler = Sampler(len(training), config.batch, config.seed, rank, world)
@@ -203,7 +222,7 @@ class Trainer:
 
     def _loss(self, chosen: Sequence[Crystal], stage: Stage) -> torch.Tensor:
         graph = batch([c.graph for c in chosen])
-        elements = self._network(graph).elements
+        elements = self._network(_Sealed(graph))
         sampling, total = self._config.sampling, elements.new_zeros(())
         for number, crystal in enumerate(chosen):
             own = elements[graph.elements[number] : graph.elements[number + 1]]
