@@ -153,7 +153,9 @@ def check(folder: Folder, json: Json = False, quiet: Quiet = False) -> None:
         for finding in findings:
             print(f"{finding.name}: {finding.message}" if finding.name else finding.message)
     if findings:
-        raise HamexplorerError(f"{folder}: {len(findings)} findings.")
+        raise HamexplorerError(
+            f"{folder}: {len(findings)} {'finding' if len(findings) == 1 else 'findings'}."
+        )
     if not (json or quiet):
         print(f"{folder}: nothing is wrong.")
 

@@ -77,12 +77,18 @@ class EngineCalculator:
                 f"dft: there is no setting {unknown[0]!r} in a recipe; there are "
                 f"{', '.join(known)}."
             )
+        from hamexplorer.dft.basis_sets import BASIS_SETS
+
+        basis = settings.get("basis", DftSettings.basis)
+        if not isinstance(basis, str) or basis not in BASIS_SETS:
+            raise SettingsError(
+                f"dft: basis must be one of {', '.join(BASIS_SETS)}, not {basis!r}."
+            )
         try:
             dft = DftSettings(**settings, threads=1)
+            _ = cls(dft).superposed  # checks what is the same there
         except SettingsError as error:
             raise SettingsError(f"dft: {error}") from error
-        except (TypeError, ValueError) as error:  # a text where a number is meant
-            raise SettingsError(f"dft: a value is of the wrong kind ({error}).") from error
         return cls(dft) if cache_root is None else cls(dft, cache_root, float("inf"))
 
     @property

@@ -325,7 +325,9 @@ def test_settings_of_a_recipe_are_the_engines(tmp_path: Path) -> None:
         ({"kmehs": 1}, "no setting 'kmehs'"),
         ({"threads": 4}, "no setting 'threads'"),
         ({"kspacing": -1}, "dft: kspacing must lie in"),
-        ({"kmesh": 3}, "wrong kind"),
+        ({"kmesh": 3}, "dft: kmesh must be three"),
+        ({"basis": ["a"]}, "dft: basis must be one of gth-dzvp-molopt-sr"),
+        ({"spin_orbit": "yes"}, "dft: spin_orbit must be true or false"),
     ]:
         with pytest.raises(SettingsError, match=said):
             EngineCalculator.from_recipe(wrong)
