@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pymatgen.core import Structure
 from test_choosing import QUICK, SLOW, answered, both, large, settled, told, visitor, waiting
 from test_jobs import eventually
-from toy import RefusingSource, SmallSource, ToyAtoms
+from toy import RefusingSource, SmallSource, ToyModel
 
 from hamexplorer.app import choosing
 from hamexplorer.app.approximate import ApproximationLine
@@ -19,38 +18,11 @@ from hamexplorer.app.rail import Rail
 from hamexplorer.app.state import AppState
 from hamexplorer.app.url import read_query, write_query
 from hamexplorer.dft.settings import DftSettings
-from hamexplorer.errors import FileFormatError, StructureError, UnsupportedElementError
-from hamexplorer.hamiltonian import Hamiltonian, save_hamiltonian
-from hamexplorer.progress import Monitor
-from hamexplorer.provenance import Provenance
+from hamexplorer.errors import FileFormatError, StructureError
+from hamexplorer.hamiltonian import save_hamiltonian
 
 KNOWN = "near-gap bands within 2 meV."
 DOUBT = "The surroundings of 1 of 2 atoms are unlike all."
-
-
-@dataclass(frozen=True)
-class ToyModel(ToyAtoms):
-    """Says that it is a learned model of Ga and As."""
-
-    name: str = "learned"
-    title: str = "Learned model Tiny"
-    accuracy: str = KNOWN
-    doubt: str = ""
-    damage: type[Exception] | None = None
-
-    def check(self, structure: Structure) -> None:
-        if self.damage is not None:
-            raise self.damage("The file of weights is damaged.")
-        if unknown := {site.specie.symbol for site in structure} - {"Ga", "As"}:
-            raise UnsupportedElementError(f"The model knows no {', '.join(unknown)}.")
-
-    def doubts(self, _: Structure) -> tuple[str, ...]:
-        return (self.doubt,) if self.doubt else ()
-
-    def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
-        h = super().compute(structure, monitor)
-        results = {"accuracy": self.accuracy, "doubts": list(self.doubts(structure))}
-        return replace(h, provenance=Provenance(self.name, self.title, results=results))
 
 
 def three(seconds: tuple[float, float] = (QUICK, QUICK), dft: Any = None, **model: Any) -> Engines:

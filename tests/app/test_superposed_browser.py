@@ -1,4 +1,4 @@
-"""A crystal too large for DFT on the page: superposed atoms answer, and say how well."""
+"""On the page: superposed atoms and learned models answer, and say how well."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from browser import Browser, wait_until
-from toy import SmallSource
+from toy import SmallSource, ToyModel
 from visit import LONG, clean, drawn, opened, page, said  # noqa: F401 - fixtures
 
 from hamexplorer.structures import load_gallery
@@ -18,7 +18,9 @@ def test_a_large_cell_is_answered_by_superposed_atoms(
     page: Browser,  # noqa: F811
     opened: Any,  # noqa: F811
 ) -> None:
-    shell, _ = opened(SmallSource, largest=3)
+    shell, _ = opened(
+        SmallSource, learned=lambda s: ToyModel(s, knows=frozenset({"Si"})), largest=3
+    )
     drawn(shell, page)
     line = page.page.locator(".hx-approximate")
     assert not line.is_visible()
@@ -53,4 +55,10 @@ def test_a_large_cell_is_answered_by_superposed_atoms(
     wait_until(lambda: "source=superposed" in page.page.url, page.page)
     page.page.get_by_label("Grid spacing").locator("visible=true").wait_for()
     page.page.get_by_label("k mesh").locator("visible=true").wait_for(state="detached")
+
+    # the learned model, by itself where it knows the crystal
+    shell.state.source = "auto"
+    shell.post(lambda: shell.opener.gallery("si"))
+    said(page, "Learned model Tiny, approximate: near-gap bands within 2 meV.")
+    page.page.get_by_text("Compute with DFT (about 1 s)").wait_for(timeout=LONG)
     clean(page)

@@ -152,3 +152,29 @@ class ToyAtoms(ToySource):
             warnings=(f"Superposed atoms, not self-consistent. {self.accuracy}",),
         )
         return replace(h, provenance=record)
+
+
+@dataclass(frozen=True)
+class ToyModel(ToyAtoms):
+    """Says that it is a learned model, of Ga and As."""
+
+    name: str = "learned"
+    title: str = "Learned model Tiny"
+    accuracy: str = "near-gap bands within 2 meV."
+    knows: frozenset[str] = frozenset({"Ga", "As"})
+    doubt: str = ""
+    damage: type[Exception] | None = None
+
+    def check(self, structure: Structure) -> None:
+        if self.damage is not None:
+            raise self.damage("The file of weights is damaged.")
+        if unknown := {site.specie.symbol for site in structure} - self.knows:
+            raise UnsupportedElementError(f"The model knows no {', '.join(unknown)}.")
+
+    def doubts(self, _: Structure) -> tuple[str, ...]:
+        return (self.doubt,) if self.doubt else ()
+
+    def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
+        h = super().compute(structure, monitor)
+        results = {"accuracy": self.accuracy, "doubts": list(self.doubts(structure))}
+        return replace(h, provenance=Provenance(self.name, self.title, results=results))

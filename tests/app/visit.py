@@ -30,7 +30,7 @@ def opened(
     """Serves the app and returns the visitor's Shell and the address.
 
     Options are ToySource's; ``source`` puts another source in its place, ``superposed`` one in
-    that of superposed atoms.
+    that of superposed atoms; ``learned`` makes a learned model, of which there is none else.
     """
     shells: list[Shell] = []
 
@@ -44,6 +44,7 @@ def opened(
     def start(
         source: Callable[..., Any] = ToySource,
         superposed: Callable[..., Any] | None = None,
+        learned: Callable[..., Any] | None = None,
         **options: Any,
     ) -> tuple[Any, str]:
         def make() -> Any:
@@ -53,6 +54,7 @@ def opened(
                 engines=Engines(
                     dft=lambda settings: source(settings, **options),
                     superposed=superposed or ToyAtoms,
+                    learned=learned,
                 ),
             )
 
