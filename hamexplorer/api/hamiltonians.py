@@ -35,14 +35,16 @@ def compute(
     Args:
         structure: what :func:`load` takes.
         source: ``dft`` (default), ``superposed`` (free atoms with fitted potentials, not
-            self-consistent: any size, an approximation), another name, or a source object.
+            self-consistent: any size, an approximation), ``learned`` (those, corrected by a
+            network, for crystals like those it was trained on), another name, or a source object.
         cache: False: neither read nor write the disk cache.
         progress: show a bar; None: in a terminal or notebook only.
         monitor: told the progress instead; can cancel from another thread.
         settings: of the source, for ``dft`` the fields of
             :class:`~hamexplorer.dft.settings.DftSettings` (``kmesh=(6, 6, 1)``), for
             ``superposed`` those of
-            :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings` (``spacing=0.133``).
+            :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings` (``spacing=0.133``),
+            for ``learned`` these and ``weights`` (a path; default: the shipped ones).
 
     Raises:
         HamexplorerError: bad input or settings, an element that is not covered, too large, or

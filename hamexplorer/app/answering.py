@@ -164,6 +164,7 @@ class Answering:
         aside = ""
         # who changes the settings of DFT wants DFT
         if self._engines.learned is not None and self._dft.plain:
+            monitor.report("Asking the learned model", 0.0)
             try:
                 model = self._model()
                 model.source.check(subject.structure)

@@ -34,7 +34,8 @@ def compute(
         monitor: is told the progress, and can cancel.
         settings: of the named source, for ``dft`` the fields of
             :class:`~hamexplorer.dft.settings.DftSettings` (``kmesh=(6, 6, 1)``), for ``superposed``
-            those of :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`.
+            those of :class:`~hamexplorer.dft.superposed.settings.SuperposedSettings`, for
+            ``learned`` these and ``weights``.
 
     Raises:
         SettingsError: a setting is unknown or out of its range.
