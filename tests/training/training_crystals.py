@@ -50,7 +50,9 @@ def sample(
     change: float = 0.02,
     **facts: Any,
 ) -> Sample:
-    """Random blocks that decay with distance; H0 differs by ``change`` eV and by 0.2 eV · S."""
+    """Random blocks that decay with distance; H0 differs between s orbitals, by up to ``change`` eV
+    and in a way that a network can learn, and by 0.2 eV · S.
+    """
     generator = np.random.default_rng(seed)
     symbols = [site.specie.symbol for site in structure]
     basis = Basis.from_elements(symbols, SHELLS)
@@ -59,7 +61,8 @@ def sample(
     rows, columns = pairs.element_orbitals
     overlap[(rows == columns) & (distance == 0)] = 1.0
     scalar = _symmetric(pairs, generator) * 3 * np.exp(-distance / 2)
-    zero = scalar + change * _symmetric(pairs, generator) * np.exp(-distance / 2) + 0.2 * overlap
+    between_s = (basis.orbital_l[rows] == 0) & (basis.orbital_l[columns] == 0)
+    zero = scalar + change * between_s * np.exp(-distance / 2) + 0.2 * overlap
     turned = _symmetric(pairs, generator, -1.0) * 0.1 * np.exp(-distance)
     h = Hamiltonian(
         structure=structure,
@@ -106,6 +109,7 @@ def data_folder(path: Path, count: int = 8) -> Path:
             name,
             seed=number,
             strain=0.001 * number,
+            held_out=number == count - 1,
         )
         save_sample(made, folder.sample(name))
     return path

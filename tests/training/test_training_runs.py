@@ -1,0 +1,216 @@
+"""Whole trainings of a tiny network: stopped, killed and gone on with, fine-tuned, refused."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from training_crystals import TINY, config, data_folder, hexagonal, sample
+
+from hamexplorer.cli import main
+from hamexplorer.datasets.sample import save_sample
+from hamexplorer.datasets.store import DataSet, StoredFolder
+from hamexplorer.errors import CalculationCancelled, FileFormatError, SettingsError
+from hamexplorer.model.delta.checkpoint import load_delta
+from hamexplorer.progress import Monitor, ProgressEvent
+from hamexplorer.training.config import TrainingConfig
+from hamexplorer.training.run import Finished, run_folder, train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return data_folder(tmp_path_factory.mktemp("training") / "set")
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Finished]:
+    output = tmp_path_factory.mktemp("whole") / "w.safetensors"
+    return output, train(config(data), output)
+
+
+def _numbers(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path)
+
+
+def _same(first: Path, second: Path) -> bool:
+    a, b = _numbers(first), _numbers(second)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class _StopAfter:
+    """Cancels when that many steps are told; the training stops at its next report."""
+
+    def __init__(self, steps: int) -> None:
+        self.monitor = Monitor(self._hear)
+        self._steps = steps
+
+    def _hear(self, event: ProgressEvent) -> None:
+        if event.message.startswith(f"step {self._steps},"):
+            self.monitor.cancel()
+
+
+def test_what_is_written_says_what_it_is(whole: tuple[Path, Finished], data: Path) -> None:
+    output, finished = whole
+    model = load_delta(output)
+    card, opened = model.card, DataSet.open(data)
+    parts = list(opened.split.values())
+    assert {"train", "validation", "test"} <= set(parts), "the set tests nothing otherwise"
+    assert card.training_set == f"{parts.count('train')} crystals: {parts.count('train')} layers"
+    assert card.origin["data"] == {"digest": opened.digest, "split": opened.split}
+    assert card.origin["configuration"]["network"] == TINY
+    assert card.origin["steps"] == 12
+    assert len(card.origin["test"]["crystals"]) == parts.count("test")
+    assert "near gap" in card.accuracy
+    assert model.seen == {("B", "B"), ("B", "N"), ("N", "N")}
+    assert model.domain is not None
+    assert finished.trained.validation is not None
+    with (run_folder(output) / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows if row["elements_meV"]]
+    assert steps == [2, 4, 6, 8, 10, 12]
+    validated = [float(r["validation_near_gap_meV"]) for r in rows if r["validation_near_gap_meV"]]
+    assert min(validated) == pytest.approx(finished.trained.validation.near_gap, rel=1e-5)
+
+
+def test_a_stopped_training_ends_with_the_same_bits(
+    whole: tuple[Path, Finished], data: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "w.safetensors"
+    for steps in (3, 8):  # within the first stage, and within the second
+        with pytest.raises(CalculationCancelled, match=f"at step {steps + 1};"):
+            train(config(data), output, monitor=_StopAfter(steps).monitor)
+        assert not output.exists()
+    train(config(data), output)
+    assert _same(output, whole[0])
+    logs = [(run_folder(path) / "log.csv").read_text() for path in (output, whole[0])]
+    kept = [[line.split(",")[:3] + line.split(",")[5:] for line in log.split()] for log in logs]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_with_the_same_bits(
+    whole: tuple[Path, Finished], data: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "w.safetensors"
+    path = tmp_path / "c.yaml"
+    saving = config(data, checkpoint_minutes=0.0)
+    path.write_text(yaml.safe_dump(saving.model_dump(mode="json")))
+    command = [sys.executable, "-m", "hamexplorer", "train", str(path), "-o", str(output), "-q"]
+    state = run_folder(output) / "state.pt"
+    for _ in range(3):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        with subprocess.Popen(command) as running:
+            since = time.monotonic()
+            while running.poll() is None and time.monotonic() - since < 60:
+                if state.exists() and state.stat().st_mtime_ns != before:
+                    running.send_signal(signal.SIGKILL)
+                time.sleep(0.002)
+            running.kill()
+    assert not output.exists()
+    assert main(command[3:]) == 0
+    assert _same(output, whole[0])
+
+
+def test_another_training_is_refused(
+    whole: tuple[Path, Finished], data: Path, tmp_path: Path
+) -> None:
+    output, _ = whole
+    with pytest.raises(SettingsError, match="another configuration"):
+        train(config(data, seed=2), output)
+    more = data_folder(tmp_path / "more", 9)
+    with pytest.raises(SettingsError, match="another data set"):
+        train(config(more), output)
+    state = run_folder(output) / "state.pt"
+    content = state.read_bytes()
+    try:
+        state.write_bytes(content[: len(content) // 2])
+        with pytest.raises(FileFormatError, match="--fresh"):
+            train(config(data), output)
+    finally:
+        state.write_bytes(content)
+
+
+def test_errors_fall(data: Path, tmp_path: Path) -> None:
+    stages: dict[str, Any] = {
+        "elements": {"steps": 60, "rate": 1e-2, "warmup": 5},
+        "bands": {"steps": 0},
+        "validate_every": 30,
+    }
+    finished = train(config(data, **stages), tmp_path / "w.safetensors")
+    with (tmp_path / "w.training" / "log.csv").open(newline="") as file:
+        told = [float(r["elements_meV"]) for r in csv.DictReader(file) if r["elements_meV"]]
+    assert finished.trained.steps == 60
+    assert sum(told[-5:]) < 0.5 * sum(told[:5])
+
+
+def test_a_stage_ends_early(data: Path, tmp_path: Path) -> None:
+    stages: dict[str, Any] = {
+        "elements": {"steps": 100, "rate": 1e-9, "patience": 2},
+        "bands": {"steps": 0},
+        "validate_every": 1,
+    }
+    finished = train(config(data, ema=0.0, **stages), tmp_path / "w.safetensors")
+    assert finished.trained.early
+    assert finished.trained.steps < 100
+
+
+def test_fine_tuning_keeps_what_is_known_and_adds_heads(
+    whole: tuple[Path, Finished], tmp_path: Path
+) -> None:
+    folder = StoredFolder(tmp_path / "carbides")
+    folder.begin({"random": True})
+    name = "others/bc/0000"
+    made = sample(hexagonal(("B", "C")), name, pristine=True)
+    save_sample(made, folder.sample(name))
+    output = tmp_path / "w.safetensors"
+    stages = {"elements": {"steps": 1, "rate": 1e-12}, "bands": {"steps": 0}, "ema": 0.0}
+    finished = train(config(folder.path, **stages), output, start=whole[0])
+    assert finished.model.elements == ("B", "C", "N")
+    assert any("validation" in note for note in finished.notes)
+    old, new = load_delta(whole[0]).network.state_dict(), load_delta(output).network.state_dict()
+    for key, values in old.items():
+        if key == "embedding.weight":
+            assert torch.allclose(new[key][[0, 2]], values, atol=1e-9), "B and N of B, C, N"
+        else:
+            assert torch.allclose(new[key], values, atol=1e-9), key
+    assert set(new) - set(old), "heads of C"
+    other = config(folder.path, network={**TINY, "channels": 3}, **stages)
+    with pytest.raises(SettingsError, match="another network"):
+        train(other, tmp_path / "x.safetensors", start=whole[0])
+
+
+def test_data_that_cannot_be_trained_on(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(SettingsError, match="data"):
+        train(TrainingConfig(), tmp_path / "w.safetensors")
+    folder = StoredFolder(tmp_path / "tests")
+    folder.begin({"random": True})
+    made = sample(hexagonal(), held_out=True)
+    save_sample(made, folder.sample(made.info.name))
+    with pytest.raises(SettingsError, match="no sample to train on"):
+        train(config(folder.path), tmp_path / "w.safetensors")
+
+
+def test_the_command_trains_and_evaluates(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "c.yaml", tmp_path / "w.safetensors"
+    plain = config(data).model_dump(mode="json")
+    short = {"elements": {"steps": 1}, "bands": {"steps": 0}}
+    path.write_text(yaml.safe_dump({**plain, **short}))
+    assert main(["train", str(path), "-o", str(output)]) == 0
+    assert "near gap" in capsys.readouterr().out
+    assert main(["train", "evaluate", str(output), "--data", str(data), "--part", "all"]) == 0
+    assert f"  {len(DataSet.open(data))}  " in capsys.readouterr().out
+    assert main(["train", "evaluate", str(output), "--data", str(data), "--part", "some"]) == 2
+    assert "--part takes" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "none.yaml"), "-o", str(output)]) == 2
+    assert "no such configuration" in capsys.readouterr().err
