@@ -60,8 +60,8 @@ distclean: clean
 # The environment. A stamp is written only after pip succeeded, so an interrupted installation
 # is taken up again, and a changed pyproject.toml installs anew. A larger set contains the smaller.
 $(VENV)/.installed-app: EXTRAS :=
-$(VENV)/.installed-test: EXTRAS := [notebook,test]
-$(VENV)/.installed-dev: EXTRAS := [notebook,test,dev]
+$(VENV)/.installed-test: EXTRAS := [notebook,train,test]
+$(VENV)/.installed-dev: EXTRAS := [notebook,train,test,dev]
 $(VENV)/.installed-app: CONTAINS :=
 $(VENV)/.installed-test: CONTAINS := app
 $(VENV)/.installed-dev: CONTAINS := app test
