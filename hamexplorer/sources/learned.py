@@ -46,7 +46,7 @@ _ZERO_ACCURACY = "Superposed atoms, not self-consistent."
 
 @dataclass(frozen=True)
 class LearnedSource:
-    """S, H0 and Λ of superposed atoms; the model adds ΔH to H0.
+    """S, H0 and Λ of superposed atoms; the model adds ΔH to H0, whose zero of energy stays.
 
     The weights are read at first use, once for all sources of the same file.
 
@@ -153,8 +153,10 @@ class LearnedSource:
         return _doubts(model, model.predict(structure, pairs, system.basis), system)
 
     def compute(self, structure: Structure, monitor: Monitor | None = None) -> Hamiltonian:
-        """H0 + ΔH; the record tells the card's accuracy, every doubt, and in ``results`` how far
-        each atom lies from the training set (``domain_distance``).
+        """H0 + ΔH − c·S with ⟨S, ΔH − c·S⟩ = 0.
+
+        The record tells the card's accuracy, every doubt, and in ``results`` how far each atom lies
+        from the training set (``domain_distance``).
         """
         monitor = monitor or Monitor()
         began = time.perf_counter()
@@ -175,8 +177,11 @@ class LearnedSource:
         }
         monitor.report("Checking", 0.98)
         record = self._record(zero.provenance, found, _doubts(model, found, system), times)
-        scalar = read_only(zero.scalar + found.elements)
-        return replace(zero, scalar=scalar, provenance=record)
+        # H and H + c·S have the same states, and c is nothing that the training has fixed
+        constant = (zero.overlap @ found.elements) / (zero.overlap @ zero.overlap)
+        scalar = zero.scalar + found.elements
+        scalar -= constant * zero.overlap
+        return replace(zero, scalar=read_only(scalar), provenance=record)
 
     def _opened(self) -> tuple[DeltaModel, str]:
         assert self.weights is not None
@@ -214,7 +219,12 @@ class LearnedSource:
         model = self.model
         accuracy = _accuracy(model)
         told = tuple(text for text in zero.warnings if not text.startswith(_ZERO_ACCURACY))
-        results = {**zero.results, "accuracy": accuracy, "doubts": list(doubts)}
+        results = {
+            **zero.results,
+            "zero_of_energy": f"{zero.results['zero_of_energy']}, as of superposed atoms",
+            "accuracy": accuracy,
+            "doubts": list(doubts),
+        }
         if found.distance is not None:
             far = [round(d, 3) if np.isfinite(d) else None for d in found.distance.tolist()]
             results["domain_distance"] = far

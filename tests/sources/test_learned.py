@@ -74,7 +74,11 @@ def test_the_result_is_h0_and_what_the_model_says(
     h = source.compute(mos2, Monitor(lambda event: seen.append(event.stage)))
     delta = small_delta().predict(mos2, zero.pairs, zero.basis).elements
     assert np.abs(delta).max() > 1e-3
-    assert np.allclose(h.scalar, zero.scalar + delta, rtol=0, atol=1e-9)
+    change, s = h.scalar - zero.scalar, zero.overlap
+    constant = (s @ delta) / (s @ s)
+    assert abs(constant) > 1e-5
+    assert np.allclose(change, delta - constant * s, rtol=0, atol=1e-9)
+    assert abs(s @ change) < 1e-9  # the zero of energy stays
     assert zero.spin_orbit is not None
     for part in ("overlap", "spin_orbit", "position"):
         assert np.array_equal(getattr(h, part), getattr(zero, part)), part
@@ -94,6 +98,7 @@ def test_the_record_tells_model_h0_accuracy_and_times(
     assert record.settings["spacing"] == zero.provenance.settings["spacing"] == 0.2
     assert record.results["accuracy"] == CARD.accuracy
     assert record.results["doubts"] == []
+    assert record.results["zero_of_energy"] == "vacuum, as of superposed atoms"
     assert "domain_distance" not in record.results  # no statistics
     assert record.warnings == (
         "Learned model Tiny: near-gap bands within 2 meV.",
