@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hamexplorer.datasets.store import Sample
 from hamexplorer.errors import HamiltonianError
-from hamexplorer.hamiltonian import Hamiltonian, Pairs
+from hamexplorer.hamiltonian import Basis, Hamiltonian, Pairs
 from hamexplorer.model.delta.graph import CrystalGraph, crystal_graph
 from hamexplorer.training.config import Sampling
 from hamexplorer.training.states import StatePool, drawn_kpoints, state_pool
@@ -72,6 +72,7 @@ class Crystal:
 
     Attributes:
         name, family: of the sample.
+        basis: shells of its sites.
         graph: what the network sees.
         target: ΔH = H − H0 − c·S, (n_elements,), eV, with c = ⟨S, H − H0⟩ / ⟨S, S⟩.
         overlap: S, (n_elements,).
@@ -81,6 +82,7 @@ class Crystal:
 
     name: str
     family: str
+    basis: Basis
     graph: CrystalGraph
     target: torch.Tensor
     overlap: torch.Tensor
@@ -149,6 +151,7 @@ def crystal(
     return Crystal(
         sample.info.name,
         sample.info.family,
+        h.basis,
         crystal_graph(h.structure, pairs, h.basis, cutoff),
         torch.from_numpy(difference[inside]).to(dtype),
         torch.from_numpy(h.overlap[inside]).to(dtype),

@@ -21,15 +21,16 @@ from hamexplorer.model.hyperparameters import Hyperparameters
 from hamexplorer.model.model import OrbitalLayout
 from hamexplorer.training.config import TrainingConfig
 from hamexplorer.training.crystals import Crystal
+from hamexplorer.units import BOHR_ANGSTROM
 
-__all__ = ["begun_from", "element_pairs", "fitted", "layout_of", "new_network"]
+__all__ = ["begun_from", "cutoff_of", "element_pairs", "fitted", "layout_of", "new_network"]
 
 _ENOUGH = 40
 """Crystals that tell the units of the targets, if all pairs of elements are among them."""
 _COMPATIBLE: Mapping[str, Any] = {
     "features": "32x0e+16x1o+16x2e+8x3o+8x4e",
     "harmonics": "0e+1o+2e+3o+4e",
-    "cutoff": 7.5 / 0.529177210903,
+    "cutoff": 7.5 / BOHR_ANGSTROM,
 }
 """Of the architecture ``compatible``, where the configuration does not say otherwise."""
 
@@ -59,6 +60,17 @@ def _layout(elements: Mapping[str, tuple[Shell, ...]]) -> OrbitalLayout:
     return OrbitalLayout(tuple(sorted(shells, key=lambda s: (s.l, s.label))), dict(elements))
 
 
+def cutoff_of(config: TrainingConfig) -> float:
+    """Longest edge of the network that the configuration asks for, Å.
+
+    Raises:
+        SettingsError: a size that is not accepted.
+    """
+    if config.architecture == "delta":
+        return DeltaHyperparameters.from_json(config.network).cutoff
+    return _compatible(config).cutoff * BOHR_ANGSTROM
+
+
 def new_network(config: TrainingConfig, layout: OrbitalLayout) -> BlockNetwork:
     """A network with random weights that the configuration's seed decides.
 
@@ -68,6 +80,10 @@ def new_network(config: TrainingConfig, layout: OrbitalLayout) -> BlockNetwork:
     torch.manual_seed(config.seed)
     if config.architecture == "delta":
         return DeltaNetwork(DeltaHyperparameters.from_json(config.network), layout)
+    return CompatibleNetwork(_compatible(config), layout)
+
+
+def _compatible(config: TrainingConfig) -> Hyperparameters:
     given = {**_COMPATIBLE, **config.network}
     if beyond := sorted(set(given) - set(Hyperparameters.__dataclass_fields__)):
         raise SettingsError(
@@ -76,16 +92,16 @@ def new_network(config: TrainingConfig, layout: OrbitalLayout) -> BlockNetwork:
         )
     if "radial_hidden" in given:
         given["radial_hidden"] = tuple(given["radial_hidden"])
-    return CompatibleNetwork(Hyperparameters(**given), layout)
+    try:
+        return Hyperparameters(**given)
+    except TypeError as error:  # a text where a number is meant
+        raise SettingsError(f"network: a size is of the wrong kind ({error}).") from error
 
 
-def begun_from(
-    model: DeltaModel, layout: OrbitalLayout, config: TrainingConfig
-) -> tuple[BlockNetwork, frozenset[str]]:
-    """A network with the weights of ``model``, and heads for elements that it does not know.
+def begun_from(model: DeltaModel, layout: OrbitalLayout, config: TrainingConfig) -> BlockNetwork:
+    """The network of ``model``, or one of its sizes with heads for elements that it does not know.
 
-    Returns it and the symbols that are new. Their heads, and those of their pairs, are random; all
-    else is as it was, the units of the known pairs' targets included.
+    The latter's weights are random until :func:`fitted` takes over those of ``model``.
 
     Raises:
         SettingsError: an element's shells are others than the model's, the configuration asks for
@@ -99,14 +115,14 @@ def begun_from(
                 f"The weights know {symbol} with the shells {' '.join(s.label for s in known)}, "
                 f"the data set has {' '.join(s.label for s in shells)}."
             )
-    new = frozenset(set(layout.elements) - set(old.layout.elements))
+    new = sorted(set(layout.elements) - set(old.layout.elements))
     if not isinstance(old, DeltaNetwork):
         if new:
             raise SettingsError(
-                f"The weights know no {', '.join(sorted(new))}, and the compatible architecture "
+                f"The weights know no {', '.join(new)}, and the compatible architecture "
                 f"takes no new elements; it knows {', '.join(model.elements)}."
             )
-        return old, new
+        return old
     sizes = old.hyperparameters
     asked = DeltaHyperparameters.from_json({**sizes.to_json(), **config.network})
     if config.architecture != "delta" or asked != sizes:
@@ -115,10 +131,9 @@ def begun_from(
             "leave out 'network' and 'architecture'."
         )
     if not new:
-        return old, new
+        return old
     torch.manual_seed(config.seed)
-    network = DeltaNetwork(sizes, _layout({**old.layout.elements, **layout.elements}))
-    return network, new
+    return DeltaNetwork(sizes, _layout({**old.layout.elements, **layout.elements}))
 
 
 def fitted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from hamexplorer.training.crystals import Crystal, crystals, memory_told
 from hamexplorer.training.evaluation import CrystalErrors, evaluate
 from hamexplorer.training.learner import (
     begun_from,
+    cutoff_of,
     element_pairs,
     fitted,
     layout_of,
@@ -111,7 +112,7 @@ def train(
                 yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
                 encoding="utf-8",
             )
-    notes = [*trainer.notes, f"training: {memory_told(training)}"]
+    notes = [*trainer.notes, f"In memory for training: {memory_told(training)}."]
     if not validation:
         notes.append("No crystal is left for validation: the last averaged weights are kept.")
     if trainer.position.total_steps:
@@ -120,7 +121,7 @@ def train(
     network = network.float().cpu()
     model = DeltaModel(network, ModelCard(config.title), *_seen(network, training))
     errors = part_errors(model, data, monitor=monitor)
-    card = _card(config, data, trained, errors, begun)
+    card = _card(config, data, trained, errors, identity.start)
     model = replace(model, card=card)
     if fabric.is_global_zero:
         save_delta(model, output)
@@ -186,12 +187,7 @@ def _prepared(
             f"{data.folder} has no sample to train on: its {len(data.infos)} samples are all for "
             "validation and tests."
         )
-    read = [n for part in names.values() for n in part]
-    layout = layout_of(data.load(name).reference.basis for name in _told(read, "reading", monitor))
-    if begun is None:
-        network = new_network(config, layout)
-    else:
-        network, _ = begun_from(begun, layout, config)
+    cutoff = cutoff_of(config) if begun is None else begun.network.cutoff
     dtype = torch.float64 if config.precision == "64-true" else torch.float32
     parts = []
     for part, own in names.items():
@@ -200,7 +196,7 @@ def _prepared(
             crystals(
                 (data.load(name) for name in own),
                 len(own),
-                network.cutoff,
+                cutoff,
                 dtype,
                 config.sampling,
                 config.seed,
@@ -210,17 +206,15 @@ def _prepared(
             )
         )
     training, validating = parts
+    layout = layout_of(c.basis for c in (*training, *validating))
+    network = (
+        begun_from(begun, layout, config) if begun is not None else new_network(config, layout)
+    )
     return fitted(network, training, begun), training, validating
 
 
 def _show(monitor: Monitor, stage: str, done: float, name: str) -> None:
     monitor.report(stage, 0.0, f"{name} ({done:.0%})")
-
-
-def _told(names: Sequence[str], stage: str, monitor: Monitor) -> Iterator[str]:
-    for name in names:
-        monitor.report(stage, 0.0, name)
-        yield name
 
 
 @torch.no_grad()
@@ -244,7 +238,7 @@ def _card(
     data: DataSet,
     trained: Trained,
     errors: Sequence[CrystalErrors],
-    begun: DeltaModel | None,
+    start: str,
 ) -> ModelCard:
     counts: dict[str, int] = {}
     for info in data.infos:
@@ -262,8 +256,8 @@ def _card(
         "versions": package_versions("torch", "lightning-fabric", "numpy", "scipy", "e3nn"),
         "created": timestamp(),
     }
-    if begun is not None:
-        origin["begun_from"] = {"title": begun.card.title, "fingerprint": begun.fingerprint}
+    if start:
+        origin["begun_from_sha256"] = start
     return ModelCard(
         title=config.title,
         training_set=f"{sum(counts.values())} crystals: {families}",

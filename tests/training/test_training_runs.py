@@ -24,6 +24,7 @@ from hamexplorer.model.delta.checkpoint import load_delta
 from hamexplorer.progress import Monitor, ProgressEvent
 from hamexplorer.training.config import TrainingConfig
 from hamexplorer.training.run import Finished, run_folder, train
+from hamexplorer.units import BOHR_ANGSTROM
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,36 @@ def test_fine_tuning_keeps_what_is_known_and_adds_heads(
     other = config(folder.path, network={**TINY, "channels": 3}, **stages)
     with pytest.raises(SettingsError, match="another network"):
         train(other, tmp_path / "x.safetensors", start=whole[0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision": "64-true"},
+        {"precision": "bf16-mixed"},
+        {
+            "architecture": "compatible",
+            "network": {
+                "features": "4x0e+2x1o+2x2e",
+                "harmonics": "0e+1o+2e",
+                "cutoff": 7.0,
+                "n_radial": 4,
+                "radial_hidden": [4],
+                "n_layers": 1,
+            },
+        },
+    ],
+    ids=["64", "bf16", "compatible"],
+)
+def test_other_precisions_and_the_other_architecture(
+    data: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    short = {"elements": {"steps": 1}, "bands": {"steps": 2, "bands": 1.0}}
+    finished = train(config(data, **{**short, **changes}), tmp_path / "w.safetensors")
+    assert finished.trained.steps == 3
+    network = load_delta(tmp_path / "w.safetensors").network
+    assert network.dtype == torch.float32
+    assert network.cutoff == pytest.approx(4.0 if "precision" in changes else 7.0 * BOHR_ANGSTROM)
 
 
 def test_data_that_cannot_be_trained_on(tmp_path: Path, data: Path) -> None:
