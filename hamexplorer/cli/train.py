@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,9 +92,13 @@ def run(
     from hamexplorer.training.accuracy import accuracy_data, accuracy_text
     from hamexplorer.training.run import train
 
-    with monitored(show=not (json or quiet)) as monitor:
+    # the processes of further devices run this command, too
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    with monitored(show=first and not (json or quiet)) as monitor:
         done = train(wanted, target, start=start, fresh=fresh, monitor=monitor)
     trained = done.trained
+    if not first:
+        return
     if json:
         validation = None if trained.validation is None else asdict(trained.validation)
         print_json(

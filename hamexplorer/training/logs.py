@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hamexplorer.files import replacing
+from hamexplorer.errors import HamexplorerError
+from hamexplorer.files import written
 
 __all__ = ["COLUMNS", "Logs"]
 
@@ -57,7 +58,7 @@ class Logs:
                     if number.isdecimal() and int(number) <= step:
                         kept.append({name: row.get(name) or "" for name in COLUMNS})
         with (
-            replacing(self._path) as temporary,
+            written(self._path) as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, COLUMNS)
@@ -65,10 +66,19 @@ class Logs:
             writer.writerows(kept)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """One row; columns that it does not name stay empty."""
+        """One row; columns that it does not name stay empty.
+
+        Raises:
+            HamexplorerError: it cannot be written.
+        """
         told = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow(told)
+        try:
+            with self._path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, COLUMNS).writerow(told)
+        except OSError as error:
+            raise HamexplorerError(
+                f"{self._path} cannot be written: {error.strerror or error}."
+            ) from error
         if self._writer is not None:
             for name, value in row.items():
                 if name not in _TEXTS:

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from hamexplorer.errors import CalculationCancelled, ConvergenceError
+from hamexplorer.errors import CalculationCancelled, ConvergenceError, FileFormatError
 from hamexplorer.model.delta.graph import CrystalGraph, batch
 from hamexplorer.progress import Monitor
 from hamexplorer.training.config import Stage, TrainingConfig
@@ -25,7 +25,7 @@ from hamexplorer.training.schedule import learning_rate, moving_average, progres
 from hamexplorer.training.state import Identity, load_state, save_state
 from hamexplorer.training.validation import Validation, validate
 
-__all__ = ["Position", "Trained", "Trainer"]
+__all__ = ["STATE_FILE", "Position", "Trained", "Trainer"]
 
 _TO_MEV = 1e3
 STATE_FILE = "state.pt"
@@ -101,6 +101,7 @@ class Trainer:
     Raises:
         SettingsError: ``folder`` holds another training.
         FileFormatError: its state is damaged.
+        HamexplorerError: it cannot be written.
     """
 
     def __init__(
@@ -129,7 +130,14 @@ class Trainer:
         self._position = Position()
         self._best: dict[str, Any] = {}
         self._early = False
-        self._restore(load_state(folder / STATE_FILE, identity))
+        state = load_state(folder / STATE_FILE, identity)
+        if state is not None:
+            try:
+                self._restore(state)
+            except (KeyError, TypeError, ValueError, RuntimeError) as error:
+                raise FileFormatError(
+                    f"{folder / STATE_FILE} does not fit this training; give --fresh to train anew."
+                ) from error
         self._logs = Logs(folder, self._position.total_steps) if fabric.is_global_zero else None
         self._saved = time.monotonic()
 
@@ -325,9 +333,7 @@ class Trainer:
             save_state(state, self._identity, self._folder / STATE_FILE)
         self._saved = time.monotonic()
 
-    def _restore(self, state: dict[str, Any] | None) -> None:
-        if state is None:
-            return
+    def _restore(self, state: dict[str, Any]) -> None:
         self._position = Position(**state["stage"])
         self._plain.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])

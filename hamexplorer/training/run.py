@@ -19,7 +19,7 @@ from pymatgen.core import Element
 
 from hamexplorer.datasets.store import DataSet, Sample
 from hamexplorer.errors import SettingsError
-from hamexplorer.files import replacing
+from hamexplorer.files import written
 from hamexplorer.model.delta.base import BlockNetwork
 from hamexplorer.model.delta.checkpoint import load_delta, save_delta
 from hamexplorer.model.delta.domain import Domain
@@ -39,7 +39,7 @@ from hamexplorer.training.learner import (
     layout_of,
     new_network,
 )
-from hamexplorer.training.loop import Trained, Trainer
+from hamexplorer.training.loop import STATE_FILE, Trained, Trainer
 from hamexplorer.training.state import Identity, weights_digest
 
 __all__ = ["Finished", "part_errors", "run_folder", "train"]
@@ -93,10 +93,9 @@ def train(
     fabric = _fabric(config)
     data = DataSet.open(config.data)
     folder = run_folder(output)
-    if fresh and fabric.is_global_zero:
-        shutil.rmtree(folder, ignore_errors=True)
+    if fabric.is_global_zero:
+        _begin(folder, fresh)
     fabric.barrier()
-    folder.mkdir(parents=True, exist_ok=True)
     begun = None if start is None else load_delta(start)
     network, training, validation = _prepared(config, data, begun, monitor)
     identity = Identity(
@@ -107,7 +106,7 @@ def train(
     )
     trainer = Trainer(fabric, config, network, training, validation, folder, identity, monitor)
     if fabric.is_global_zero:
-        with replacing(folder / "config.yaml") as temporary:
+        with written(folder / "config.yaml") as temporary:
             temporary.write_text(
                 yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
                 encoding="utf-8",
@@ -154,6 +153,18 @@ def part_errors(
 
     samples = ((data.load(name), data.split[name]) for name in names)
     return evaluate(samples, predict, model.network.cutoff, spacing=spacing, shown=shown)
+
+
+def _begin(folder: Path, fresh: bool) -> None:
+    """Make the folder; ``fresh``: without what an earlier training left in it."""
+    try:
+        folder.mkdir(exist_ok=True)
+        if fresh:
+            for name in (STATE_FILE, "log.csv"):
+                (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be made or emptied: {error.strerror}.") from error
 
 
 def _fabric(config: TrainingConfig) -> Fabric:

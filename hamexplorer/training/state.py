@@ -7,7 +7,6 @@ as a whole, so that after a kill at any moment the last whole state is there.
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any
 
 import torch
 
-from hamexplorer.errors import FileFormatError, SettingsError
-from hamexplorer.files import replacing
+from hamexplorer.errors import FileFormatError, HamexplorerError, SettingsError
+from hamexplorer.files import written
 
 __all__ = ["VERSION", "Identity", "load_state", "save_state", "weights_digest"]
 
@@ -40,10 +39,15 @@ def save_state(state: Mapping[str, Any], identity: Identity, path: Path) -> None
     """Write a state, whole or not at all.
 
     Raises:
-        OSError: it cannot be written.
+        HamexplorerError: it cannot be written.
     """
-    with replacing(path) as temporary:
-        torch.save({**state, "version": VERSION, "identity": vars(identity)}, temporary)
+    try:
+        with written(path) as temporary:
+            torch.save({**state, "version": VERSION, "identity": vars(identity)}, temporary)
+    except RuntimeError as error:  # torch's word for a full disk
+        raise HamexplorerError(
+            f"{path} cannot be written: {str(error).splitlines()[0]}."
+        ) from error
 
 
 def load_state(path: Path, identity: Identity) -> dict[str, Any] | None:
@@ -57,10 +61,9 @@ def load_state(path: Path, identity: Identity) -> dict[str, Any] | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # on damaged input torch may raise anything
         raise FileFormatError(
-            f"{path} is damaged ({str(error).splitlines()[0][:120]}); remove it, or give --fresh "
-            "to train anew."
+            f"{path} is damaged ({type(error).__name__}); remove it, or give --fresh to train anew."
         ) from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise FileFormatError(f"{path} is no state of a training that this release can continue.")
