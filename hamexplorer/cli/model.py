@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hamexplorer.cli.model_report import model_data, model_table
+from hamexplorer.cli.model_report import delta_data, delta_table, model_data, model_table
 from hamexplorer.cli.options import Json, Quiet
 from hamexplorer.cli.output import print_json, print_warnings
 from hamexplorer.cli.progress import monitored
@@ -102,12 +102,21 @@ def info(
 ) -> None:
     """Tell what a model is: its networks, orbitals, elements and card."""
     set_threads(None)
-    model = _opened(weights, config, soc, config_soc)
+    from hamexplorer.model.delta.checkpoint import is_delta, load_delta
+
+    if is_delta(weights) and (soc or config or config_soc) is None:
+        learned = load_delta(weights)
+        data, table = delta_data(learned), delta_table(learned)
+        card = learned.card
+    else:
+        model = _opened(weights, config, soc, config_soc)
+        data, table = model_data(model), model_table(model)
+        card = model.card
     if json:
-        print_json(model_data(model))
+        print_json(data)
         return
-    print_warnings(model.card.listed("notes"))
-    show(model_table(model))
+    print_warnings(card.listed("notes"))
+    show(table)
 
 
 @application.command("predict")

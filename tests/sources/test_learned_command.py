@@ -112,3 +112,16 @@ def test_unlike_crystals_are_warned_of(
         assert main(["compute", MOS2, "-o", str(tmp_path / "a.h5"), *options]) == 0
         assert ("unlike those that the model was trained on" in capsys.readouterr().err) == warned
     assert len(asked) == 2
+
+
+def test_model_info_tells_what_weights_are(given: list[str], capsys: Output) -> None:
+    assert main(["model", "info", given[-1], "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["card"]["accuracy"] == "near-gap bands within 2 meV."
+    assert data["elements"]["S"] == ["3s", "4s", "3p", "4p", "3d"]
+    assert (data["pairs"], data["knows_its_domain"]) == (["Mo-Mo", "Mo-S", "S-S"], False)
+    assert main(["model", "info", given[-1]]) == 0
+    captured = capsys.readouterr()
+    assert "--source learned" in captured.out
+    assert "A note of the card." in captured.err
+    assert main(["model", "info", given[-1], "--config", "c.yaml"]) == 2

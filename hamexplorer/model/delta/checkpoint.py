@@ -43,7 +43,7 @@ from hamexplorer.model.delta.model import DeltaModel
 from hamexplorer.model.delta.network import DeltaNetwork
 from hamexplorer.model.model import OrbitalLayout
 
-__all__ = ["ENTRY", "VERSION", "load_delta", "save_delta"]
+__all__ = ["ENTRY", "VERSION", "is_delta", "load_delta", "save_delta"]
 
 ENTRY = "hamexplorer-delta"
 VERSION = 1
@@ -81,6 +81,15 @@ def save_delta(model: DeltaModel, path: str | Path) -> None:
                 tensors[f"domain/{part}/{symbol}"] = torch.tensor(values).contiguous()
     with written(path) as temporary:
         save_file(tensors, str(temporary), {ENTRY: json.dumps(header, ensure_ascii=False)})
+
+
+def is_delta(path: str | Path) -> bool:
+    """Whether the file says that it is such a checkpoint."""
+    try:
+        with safe_open(str(path), "pt") as file:
+            return ENTRY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_delta(path: str | Path) -> DeltaModel:
