@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from e3nn import o3
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from hamexplorer.errors import FileFormatError, HamexplorerError
 from hamexplorer.formats.bundle import Member
@@ -81,7 +81,8 @@ def save_model(model: HamiltonianModel, path: str | Path) -> None:
         for kind, channel in model.channels.items()
         for name, tensor in channel.state_dict().items()
     }
-    save_file(tensors, str(path), {ENTRY: json.dumps(header, ensure_ascii=False)})
+    # not save_file, which lets no one else read the file
+    Path(path).write_bytes(save(tensors, {ENTRY: json.dumps(header, ensure_ascii=False)}))
 
 
 def load_model(path: str | Path) -> HamiltonianModel:

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from hamexplorer.errors import FileFormatError, HamexplorerError
 from hamexplorer.files import written
@@ -80,7 +80,8 @@ def save_delta(model: DeltaModel, path: str | Path) -> None:
             for symbol, values in getattr(domain, part).items():
                 tensors[f"domain/{part}/{symbol}"] = torch.tensor(values).contiguous()
     with written(path) as temporary:
-        save_file(tensors, str(temporary), {ENTRY: json.dumps(header, ensure_ascii=False)})
+        # not save_file, which lets no one else read the file
+        temporary.write_bytes(save(tensors, {ENTRY: json.dumps(header, ensure_ascii=False)}))
 
 
 def is_delta(path: str | Path) -> bool:
