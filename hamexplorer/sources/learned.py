@@ -28,6 +28,7 @@ from hamexplorer.model.delta.model import DeltaModel, DeltaPrediction
 from hamexplorer.model.evaluation import Run
 from hamexplorer.progress import Monitor
 from hamexplorer.provenance import Provenance
+from hamexplorer.sources.learned_accuracy import stated_accuracy
 from hamexplorer.sources.protocol import Capability, Cost
 from hamexplorer.sources.shipped import SHIPPED, shipped_weights
 from hamexplorer.structures.checks import check_structure
@@ -105,7 +106,7 @@ class LearnedSource:
             magnetism=False,
             spin_orbit=self.settings.spin_orbit,
             max_atoms=self.settings.max_atoms,
-            accuracy=_accuracy(self.model),
+            accuracy=stated_accuracy(self.model.card),
         )
 
     def settings_key(self, structure: Structure) -> str:  # noqa: ARG002 - the protocol's
@@ -217,7 +218,7 @@ class LearnedSource:
         times: Mapping[str, float],
     ) -> Provenance:
         model = self.model
-        accuracy = _accuracy(model)
+        accuracy = stated_accuracy(model.card)
         told = tuple(text for text in zero.warnings if not text.startswith(_ZERO_ACCURACY))
         results = {
             **zero.results,
@@ -255,10 +256,6 @@ def _read(path: Path, changed: int, size: int, device: str) -> tuple[DeltaModel,
         model = replace(model, network=copy.deepcopy(model.network).to(where))
     model.network.eval()
     return model, hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _accuracy(model: DeltaModel) -> str:
-    return model.card.accuracy or "Its card does not tell how accurate it is."
 
 
 def _check_zero(model: DeltaModel) -> None:

@@ -24,10 +24,14 @@ from hamexplorer.errors import (
 )
 from hamexplorer.hamiltonian import Hamiltonian, Pairs
 from hamexplorer.model.delta.model import DeltaModel
+from hamexplorer.model.model import ModelCard
 from hamexplorer.progress import Monitor
 from hamexplorer.sources import Source, make_source, shipped
 from hamexplorer.sources.learned import LearnedSource
+from hamexplorer.sources.learned_accuracy import stated_accuracy
 from hamexplorer.structures import load_gallery
+from hamexplorer.training.accuracy import accuracy_data, accuracy_text
+from hamexplorer.training.evaluation import CrystalErrors, Errors
 
 COARSE = SuperposedSettings(spacing=0.2, threads=1)
 
@@ -255,3 +259,25 @@ def test_shipped_weights_are_taken_where_none_are_named(
 ) -> None:
     monkeypatch.setattr(shipped, "asset", lambda _: weights)
     assert LearnedSource().weights == weights
+
+
+def test_the_table_of_a_card_becomes_a_sentence() -> None:
+    """As training writes it: the families, and all of them last."""
+
+    def crystal(name: str, family: str, near: float, splitting: float | None) -> CrystalErrors:
+        errors = Errors(0.2, 9.0, near, 6 * near, 3.4, 2.0, splitting)
+        return CrystalErrors(name, family, "test", 3, errors, errors)
+
+    found = [crystal("a", "rattled", 1.0, 0.5), crystal("b", "bilayers", 3.0, None)]
+    card = ModelCard(
+        "M",
+        accuracy=accuracy_text(found),
+        origin={"test": json.loads(json.dumps(accuracy_data(found)))},
+    )
+    assert stated_accuracy(card) == (
+        "On 2 crystals that it was not trained on, bands near the gap were within 2.0 meV of DFT's "
+        "on average (18 meV at most), gaps within 3.4 meV, splittings at K within 0.5 meV."
+    )
+    assert "\n" not in stated_accuracy(replace(card, origin={}))
+    for damaged in (3, {"families": []}, {"families": [{"mean": 1}]}):
+        assert stated_accuracy(replace(CARD, origin={"test": damaged})) == CARD.accuracy
