@@ -64,8 +64,8 @@ def weights_of(path: Path, model: DeltaModel | None = None, **changes: Any) -> P
     if distance is not None:
         n = model.network.hyperparameters.scalars  # type: ignore[attr-defined]
         symbols = model.elements
-        far = {symbol: np.full(n, 1e6 * distance) for symbol in symbols}
         near = {symbol: np.eye(n) * 1e-6 for symbol in symbols}
-        changes["domain"] = Domain(far, near)
+        far = {symbol: np.full((1, n), distance / np.sqrt(n)) for symbol in symbols}
+        changes["domain"] = Domain(near, far)
     save_delta(replace(model, **changes), path)
     return path

@@ -212,6 +212,13 @@ class DataSet:
         return load_sample(StoredFolder(self.folder).sample(name))
 
     @cached_property
+    def zero(self) -> dict[str, str]:
+        """Which superposed atoms H0 is of: ``engine`` and ``tables``; empty: not recorded."""
+        settings = StoredFolder(self.folder).header().get("settings") or {}
+        found = settings.get("superposed", {})
+        return {key: str(found[key]) for key in ("engine", "tables") if key in found}
+
+    @cached_property
     def split(self) -> dict[str, Part]:
         """The part of every sample by its name: see :mod:`hamexplorer.datasets.split`."""
         return {info.name: part_of(info) for info in self.infos}

@@ -118,9 +118,11 @@ def train(
         notes.append(f"Went on from step {trainer.position.total_steps}.")
     trained = trainer.run()
     network = network.float().cpu()
-    model = DeltaModel(network, ModelCard(config.title), *_seen(network, training))
+    seen, domain = _seen(network, training)
+    limit = _domain_limit(network, domain, validation)
+    model = DeltaModel(network, ModelCard(config.title), seen, domain)
     errors = part_errors(model, data, monitor=monitor)
-    card = _card(config, data, trained, errors, identity.start)
+    card = _card(config, data, trained, errors, identity.start, limit)
     model = replace(model, card=card)
     if fabric.is_global_zero:
         save_delta(model, output)
@@ -232,16 +234,32 @@ def _show(monitor: Monitor, stage: str, done: float, name: str) -> None:
 def _seen(
     network: BlockNetwork, training: Sequence[Crystal]
 ) -> tuple[frozenset[tuple[str, str]], Domain]:
-    """Pairs of elements of the training set, and the statistics of its atoms' features."""
+    """Pairs of elements of the training set, and the features of its atoms."""
     pairs: set[tuple[str, str]] = set()
     symbols: list[str] = []
     features = []
     for crystal in training:
-        graph = crystal.graph.to("cpu")
-        pairs |= element_pairs(graph)
-        symbols += [Element.from_Z(z).symbol for z in graph.numbers.tolist()]
-        features.append(network(graph).features.double().numpy())
+        pairs |= element_pairs(crystal.graph.to("cpu"))
+        own, found = _features(network, crystal)
+        symbols += own
+        features.append(found)
     return frozenset(pairs), Domain.fitted(symbols, np.concatenate(features))
+
+
+@torch.no_grad()
+def _domain_limit(
+    network: BlockNetwork, domain: Domain, validation: Sequence[Crystal]
+) -> float | None:
+    """Distance beyond which an atom is foreign: twice the largest of the validation part."""
+    distances = [domain.distance(*_features(network, crystal)).max() for crystal in validation]
+    finite = [d for d in distances if np.isfinite(d)]
+    return round(2 * float(max(finite)), 3) if finite else None
+
+
+def _features(network: BlockNetwork, crystal: Crystal) -> tuple[list[str], NDArray[np.float64]]:
+    graph = crystal.graph.to("cpu")
+    symbols = [Element.from_Z(z).symbol for z in graph.numbers.tolist()]
+    return symbols, network(graph).features.double().numpy()
 
 
 def _card(
@@ -250,6 +268,7 @@ def _card(
     trained: Trained,
     errors: Sequence[CrystalErrors],
     start: str,
+    limit: float | None,
 ) -> ModelCard:
     counts: dict[str, int] = {}
     for info in data.infos:
@@ -269,6 +288,10 @@ def _card(
     }
     if start:
         origin["begun_from_sha256"] = start
+    if limit is not None:
+        origin["domain_limit"] = limit
+    if data.zero:
+        origin["zero"] = data.zero
     return ModelCard(
         title=config.title,
         training_set=f"{sum(counts.values())} crystals: {families}",

@@ -165,16 +165,22 @@ def test_a_model_refuses_what_it_was_not_trained_for() -> None:
         model(wild).predict(structure, pairs, basis_of(structure))
 
 
-def test_domain_is_the_mahalanobis_distance() -> None:
+def test_domain_is_the_distance_to_the_nearest_atom_of_the_training_set() -> None:
     generator = np.random.default_rng(1)
     mix = generator.normal(size=(4, 4))
-    features = generator.normal(size=(4000, 4)) @ mix + 3
-    domain = Domain.fitted(["S"] * 4000, features)
-    inside = domain.distance(["S"] * 4000, features)
-    assert np.sqrt((inside**2).mean()) == pytest.approx(1, abs=0.1)
-    far = domain.distance(["S", "O"], np.stack([features.mean(0) + 10 * mix[0], features[0]]))
-    assert far[0] == pytest.approx(5, abs=0.5)  # ten deviations in one of four directions
-    assert far[1] == np.inf
+    islands = np.repeat([0.0, 100.0], 500)[:, None] * mix[1]
+    features = generator.normal(size=(1000, 4)) @ mix + islands
+    domain = Domain.fitted(["S"] * 1000, features)
+    assert domain.distance(["S"] * 1000, features).max() < 1e-6
+    spread = np.cov(domain.atoms["S"].T, bias=True)
+    assert np.linalg.eigvalsh(spread).max() == pytest.approx(1, abs=0.02)
+    step = features[7] - features[8]
+    whole = np.linalg.norm(domain.whitening["S"] @ step)
+    only = Domain(domain.whitening, {"S": domain.atoms["S"][7:8]})
+    assert only.distance(["S"], (features[7] + 3 * step)[None])[0] == pytest.approx(3 * whole)
+    between = domain.distance(["S", "O"], np.stack([50.0 * mix[1], features[0]]))
+    assert between[0] > 0.5  # the set's middle is far from all of it
+    assert between[1] == np.inf
     with pytest.raises(SettingsError, match="Features of 2 atoms"):
         Domain.fitted(["S", "S"], features)
 

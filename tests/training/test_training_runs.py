@@ -73,6 +73,15 @@ def test_what_is_written_says_what_it_is(whole: tuple[Path, Finished], data: Pat
     assert "near gap" in card.accuracy
     assert model.seen == {("B", "B"), ("B", "N"), ("N", "N")}
     assert model.domain is not None
+    validation = [n for n, part in opened.split.items() if part == "validation"]
+    distances = []
+    for name in validation:
+        h = opened.load(name).reference
+        found = model.predict(h.structure, h.pairs, h.basis).distance
+        assert found is not None
+        distances.append(found.max())
+    assert card.origin["domain_limit"] == pytest.approx(2 * max(distances), rel=1e-2)
+    assert card.origin.get("zero", {}) == opened.zero
     assert finished.trained.validation is not None
     with (run_folder(output) / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

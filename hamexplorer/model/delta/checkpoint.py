@@ -10,7 +10,7 @@ Header entry ``hamexplorer-delta`` (JSON):
     domain        elements whose statistics are stored
     card          title, training_set, accuracy, licence, origin
 
-Tensors are named ``network/parameter``, ``domain/mean/Mo`` and ``domain/whitening/Mo``. A file
+Tensors are named ``network/parameter``, ``domain/atoms/Mo`` and ``domain/whitening/Mo``. A file
 holds numbers and this text, nothing that could run.
 """
 
@@ -68,7 +68,7 @@ def save_delta(model: DeltaModel, path: str | Path) -> None:
             "elements": {s: shells_text(own) for s, own in network.layout.elements.items()},
         },
         "seen": sorted(list(pair) for pair in model.seen),
-        "domain": sorted(domain.mean) if domain is not None else [],
+        "domain": sorted(domain.atoms) if domain is not None else [],
         "card": asdict(model.card),
     }
     tensors = {
@@ -76,7 +76,7 @@ def save_delta(model: DeltaModel, path: str | Path) -> None:
         for name, tensor in network.state_dict().items()
     }
     if domain is not None:
-        for part in ("mean", "whitening"):
+        for part in ("atoms", "whitening"):
             for symbol, values in getattr(domain, part).items():
                 tensors[f"domain/{part}/{symbol}"] = torch.tensor(values).contiguous()
     with written(path) as temporary:
@@ -161,7 +161,7 @@ def _model(header: dict[str, Any], file: Any) -> DeltaModel:
     network.load_state_dict(state, assign=True)
     domain = _domain(header["domain"], layout, file)
     known = {f"network/{name}" for name in wanted}
-    known |= {f"domain/{part}/{s}" for part in ("mean", "whitening") for s in header["domain"]}
+    known |= {f"domain/{part}/{s}" for part in ("atoms", "whitening") for s in header["domain"]}
     if beyond := sorted(names - known):
         raise FileFormatError(f"its tensor {beyond[0]!r} has no place in a network of its sizes.")
     seen = frozenset((_symbol(a, layout), _symbol(b, layout)) for a, b in header["seen"])
@@ -194,14 +194,16 @@ def _tensor(file: Any, name: str, shape: torch.Size) -> torch.Tensor:
 def _domain(symbols: Any, layout: OrbitalLayout, file: Any) -> Domain | None:
     if not symbols:
         return None
-    mean, whitening = {}, {}
+    whitening, atoms = {}, {}
     for symbol in symbols:
-        name = f"domain/mean/{_symbol(symbol, layout)}"
-        (size,) = file.get_slice(name).get_shape()
-        mean[symbol] = _tensor(file, name, torch.Size([size])).double().numpy()
+        name = f"domain/atoms/{_symbol(symbol, layout)}"
+        count, size = file.get_slice(name).get_shape()
+        if not count:
+            raise FileFormatError(f"its tensor {name} holds no atom.")
+        atoms[symbol] = _tensor(file, name, torch.Size([count, size])).double().numpy()
         square = torch.Size([size, size])
         whitening[symbol] = _tensor(file, f"domain/whitening/{symbol}", square).double().numpy()
-    return Domain(mean, whitening)
+    return Domain(whitening, atoms)
 
 
 def _symbol(given: Any, layout: OrbitalLayout) -> str:
