@@ -44,6 +44,9 @@ from hamexplorer.training.state import Identity, weights_digest
 
 __all__ = ["Finished", "part_errors", "run_folder", "train"]
 
+_FOREIGN = 2.5
+"""Chosen on layers of MX2 so that a strain of 10 % is foreign (docs/learned-model.md)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Finished:
@@ -250,10 +253,12 @@ def _seen(
 def _domain_limit(
     network: BlockNetwork, domain: Domain, validation: Sequence[Crystal]
 ) -> float | None:
-    """Distance beyond which an atom is foreign: twice the largest of the validation part."""
+    """Distance beyond which an atom is foreign: 2.5 times that of a usual crystal of the validation
+    part, the median of the largest distance in each (its worst crystals may be foreign themselves).
+    """
     distances = [domain.distance(*_features(network, crystal)).max() for crystal in validation]
     finite = [d for d in distances if np.isfinite(d)]
-    return round(2 * float(max(finite)), 3) if finite else None
+    return round(_FOREIGN * float(np.median(finite)), 3) if finite else None
 
 
 def _features(network: BlockNetwork, crystal: Crystal) -> tuple[list[str], NDArray[np.float64]]:
