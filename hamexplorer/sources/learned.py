@@ -293,7 +293,7 @@ def _doubts(model: DeltaModel, found: DeltaPrediction, system: CrystalSystem) ->
         label = system.basis.site_labels[worst]
         told.append(
             f"The surroundings of {count} of {system.n_atoms} atoms are unlike those that the "
-            f"model was trained on: {label} is {found.distance[worst]:.1f} away, where {limit:g} "
+            f"model was trained on: {label} is {found.distance[worst]:.1f} away, where {limit:.2g} "
             "is the limit."
         )
     return tuple(told)
