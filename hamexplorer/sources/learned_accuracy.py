@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from hamexplorer.model.model import ModelCard
@@ -28,21 +27,25 @@ def _of_all(test: Any) -> str | None:
         everything = test["families"][-1]
         mean, largest = everything["mean"], everything["largest"]
         count = int(everything["count"])
-        near, worst = float(mean["near_gap"]), float(largest["near_gap_max"])
-        gap = float(mean["gap"])
+        near = float(mean["near_gap"]), float(largest["near_gap_max"])
+        gap = float(mean["gap"]), float(largest["gap"])
     except (KeyError, IndexError, TypeError, ValueError):
         return None
-    if not all(math.isfinite(value) for value in (near, worst, gap)):
+    if not all(math.isfinite(value) for value in (*near, *gap)):
         return None
     told = (
-        f"On {count} crystals that it was not trained on, bands near the gap were within "
-        f"{_meV(near)} of DFT's on average ({_meV(worst)} at most), gaps within {_meV(gap)}"
+        f"On {count} crystals that it was not trained on, errors against DFT were, on average (at "
+        f"most), {_meV(*near)} in bands near the gap, {_meV(*gap)} in gaps"
     )
-    splitting = mean.get("splitting") if isinstance(mean, Mapping) else None
-    if isinstance(splitting, int | float) and math.isfinite(splitting):
-        told += f", splittings at K within {_meV(float(splitting))}"
+    try:  # only hexagonal cells have it
+        splitting = float(mean["splitting"]), float(largest["splitting"])
+    except (KeyError, TypeError, ValueError):
+        return f"{told}."
+    if all(math.isfinite(value) for value in splitting):
+        told += f", {_meV(*splitting)} in splittings at K"
     return f"{told}."
 
 
-def _meV(value: float) -> str:
-    return f"{value:.1f} meV" if value < 10 else f"{value:.0f} meV"
+def _meV(mean: float, largest: float) -> str:
+    first, second = (f"{value:.1f}" if value < 10 else f"{value:.0f}" for value in (mean, largest))
+    return f"{first} ({second}) meV"

@@ -265,18 +265,20 @@ def test_the_table_of_a_card_becomes_a_sentence() -> None:
     """As training writes it: the families, and all of them last."""
 
     def crystal(name: str, family: str, near: float, splitting: float | None) -> CrystalErrors:
-        errors = Errors(0.2, 9.0, near, 6 * near, 3.4, 2.0, splitting)
+        errors = Errors(0.2, 9.0, near, 6 * near, 2 * near, 2.0, splitting)
         return CrystalErrors(name, family, "test", 3, errors, errors)
 
     found = [crystal("a", "rattled", 1.0, 0.5), crystal("b", "bilayers", 3.0, None)]
+    found.append(crystal("c", "rattled", 2.0, 0.9))
     card = ModelCard(
         "M",
         accuracy=accuracy_text(found),
         origin={"test": json.loads(json.dumps(accuracy_data(found)))},
     )
     assert stated_accuracy(card) == (
-        "On 2 crystals that it was not trained on, bands near the gap were within 2.0 meV of DFT's "
-        "on average (18 meV at most), gaps within 3.4 meV, splittings at K within 0.5 meV."
+        "On 3 crystals that it was not trained on, errors against DFT were, on average (at most), "
+        "2.0 (18) meV in bands near the gap, 4.0 (6.0) meV in gaps, 0.7 (0.9) meV in splittings at "
+        "K."
     )
     assert "\n" not in stated_accuracy(replace(card, origin={}))
     for damaged in (3, {"families": []}, {"families": [{"mean": 1}]}):
