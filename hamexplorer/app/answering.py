@@ -24,10 +24,10 @@ from hamexplorer.assets_path import asset
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.errors import (
-    FileFormatError,
     HamexplorerError,
     ResourceLimitError,
     SettingsError,
+    StructureError,
 )
 from hamexplorer.hamiltonian import Hamiltonian
 from hamexplorer.progress import Monitor
@@ -169,10 +169,10 @@ class Answering:
                 model = self._model()
                 model.source.check(subject.structure)
                 doubts = model.doubts(subject.structure)
-            except FileFormatError as error:  # damaged, or of another release
-                aside = left_out(str(error))
-            except HamexplorerError:  # not among its crystals
+            except (StructureError, SettingsError, ResourceLimitError):  # not among its crystals
                 pass
+            except HamexplorerError as error:  # damaged, or of another release
+                aside = left_out(str(error))
             else:
                 if not doubts:
                     return self._by_model(model, subject, dft, monitor)

@@ -18,7 +18,7 @@ from hamexplorer.app.rail import Rail
 from hamexplorer.app.state import AppState
 from hamexplorer.app.url import read_query, write_query
 from hamexplorer.dft.settings import DftSettings
-from hamexplorer.errors import FileFormatError, StructureError
+from hamexplorer.errors import FileFormatError, HamexplorerError, StructureError
 from hamexplorer.hamiltonian import save_hamiltonian
 
 KNOWN = "near-gap bands within 2 meV."
@@ -67,6 +67,12 @@ def three(seconds: tuple[float, float] = (QUICK, QUICK), dft: Any = None, **mode
             "superposed",
             "4 atoms: too large for DFT here; the learned model is left out (The file of weights "
             "is damaged); superposed atoms",
+        ),
+        (
+            "gaas",
+            three((SLOW, QUICK), damage=HamexplorerError),
+            "superposed",
+            "2 atoms: DFT would take about 67 min; the learned model is left out (The file of ",
         ),
     ],
 )
