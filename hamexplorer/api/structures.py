@@ -93,7 +93,7 @@ def bilayer_cells(lower: Crystal, upper: Crystal | None = None, **options: Any) 
 
     ``options``: ``max_atoms``; with two layers also ``max_strain``, ``angle``,
     ``angle_tolerance``, ``strained`` and ``limit``, and the column ``cell`` is what
-    :func:`heterobilayer` takes.
+    :func:`heterobilayer` takes. Angles are in degrees, strains in %, areas in Å².
 
     Raises:
         StructureError: not layers, or not one that can be twisted.
