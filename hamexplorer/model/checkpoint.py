@@ -13,7 +13,8 @@ Tensors are named ``kind/parameter``. A file holds numbers and this text, nothin
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,10 @@ __all__ = [
     "VERSION",
     "is_checkpoint",
     "load_model",
+    "opened",
     "plain_sizes",
     "read_card",
+    "read_header",
     "read_shells",
     "read_sizes",
     "save_model",
@@ -92,13 +95,28 @@ def load_model(path: str | Path) -> HamiltonianModel:
         FileFormatError: not such a file, of a newer version, or its tensors do not fit its
             hyper-parameters.
     """
+    oldest = min(_UPGRADES, default=VERSION)
+    with opened(path) as file:
+        header = read_header(file.metadata() or {}, ENTRY, oldest, VERSION)
+        for step in range(header["version"], VERSION):
+            header = _UPGRADES[step](header)
+        return _model(header, file)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Any]:
+    """A safetensors file; whatever goes wrong with what it holds is told with its name.
+
+    Raises:
+        FileFormatError: there is no such file, it is no safetensors file, or the body found it
+            damaged.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileFormatError(f"{path.name}: there is no such file.")
     try:
         with safe_open(str(path), "pt") as file:
-            header = _header(file.metadata() or {})
-            return _model(header, file)
+            yield file
     except (SafetensorError, OSError) as error:
         raise FileFormatError(
             f"{path.name} is no checkpoint of hamexplorer or is damaged: {error}."
@@ -109,22 +127,28 @@ def load_model(path: str | Path) -> HamiltonianModel:
         raise FileFormatError(f"The header of {path.name} is damaged: {error}.") from error
 
 
-def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
-    if ENTRY not in metadata:
-        raise FileFormatError(f"it has no entry {ENTRY!r}: weights of another program.")
-    header = json.loads(metadata[ENTRY])
+def read_header(
+    metadata: Mapping[str, str], entry: str, oldest: int, newest: int
+) -> dict[str, Any]:
+    """The JSON object ``entry`` of a file's metadata, of a version ``oldest`` … ``newest``.
+
+    Raises:
+        FileFormatError: there is none, or it has another version.
+        ValueError: it is no JSON.
+    """
+    if entry not in metadata:
+        raise FileFormatError(f"it has no entry {entry!r}: weights of another program or kind.")
+    header = json.loads(metadata[entry])
     if not isinstance(header, dict):
-        raise FileFormatError(f"its entry {ENTRY!r} is no JSON object.")
+        raise FileFormatError(f"its entry {entry!r} is no JSON object.")
     version = header.get("version")
-    oldest = min(_UPGRADES, default=VERSION)
-    if type(version) is not int or not oldest <= version <= VERSION:
-        newer = type(version) is int and version > VERSION
+    if type(version) is not int or not oldest <= version <= newest:
+        readable = str(newest) if oldest == newest else f"{oldest} to {newest}"
+        newer = type(version) is int and version > newest
         raise FileFormatError(
-            f"its layout has version {version!r}; this release reads {oldest} to {VERSION}"
+            f"its layout has version {version!r}; this release reads {readable}"
             + (". Install a newer hamexplorer." if newer else ".")
         )
-    for step in range(version, VERSION):
-        header = _UPGRADES[step](header)
     return header
 
 

@@ -17,7 +17,6 @@ holds numbers and this text, nothing that could run.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from hamexplorer.errors import FileFormatError, HamexplorerError
+from hamexplorer.errors import FileFormatError
 from hamexplorer.files import written
 from hamexplorer.model.checkpoint import (
+    opened,
     plain_sizes,
     read_card,
+    read_header,
     read_shells,
     read_sizes,
     shells_text,
@@ -47,8 +48,6 @@ __all__ = ["ENTRY", "VERSION", "is_delta", "load_delta", "save_delta"]
 
 ENTRY = "hamexplorer-delta"
 VERSION = 1
-_DAMAGE = (KeyError, TypeError, ValueError, RuntimeError, AttributeError, AssertionError)
-"""What JSON of another form than ours leads to."""
 
 
 def save_delta(model: DeltaModel, path: str | Path) -> None:
@@ -100,20 +99,8 @@ def load_delta(path: str | Path) -> DeltaModel:
         FileFormatError: not such a file, of a newer version, damaged, or its tensors do not fit
             its sizes.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileFormatError(f"{path.name}: there is no such file.")
-    try:
-        with safe_open(str(path), "pt") as file:
-            return _model(_header(file.metadata() or {}), file)
-    except (SafetensorError, OSError) as error:
-        raise FileFormatError(
-            f"{path.name} is no checkpoint of hamexplorer or is damaged: {error}."
-        ) from error
-    except HamexplorerError as error:
-        raise FileFormatError(f"{path.name}: {error}") from error
-    except (*_DAMAGE, RecursionError) as error:
-        raise FileFormatError(f"The header of {path.name} is damaged: {error}.") from error
+    with opened(path) as file:
+        return _model(read_header(file.metadata() or {}, ENTRY, VERSION, VERSION), file)
 
 
 def _described(network: BlockNetwork) -> tuple[str, dict[str, Any]]:
@@ -121,22 +108,6 @@ def _described(network: BlockNetwork) -> tuple[str, dict[str, Any]]:
         return "edge-frame", network.hyperparameters.to_json()
     assert isinstance(network, CompatibleNetwork)
     return "compatible", plain_sizes(network.hyperparameters)
-
-
-def _header(metadata: Mapping[str, str]) -> dict[str, Any]:
-    if ENTRY not in metadata:
-        raise FileFormatError(f"it has no entry {ENTRY!r}: weights of another kind.")
-    header = json.loads(metadata[ENTRY])
-    if not isinstance(header, dict):
-        raise FileFormatError(f"its entry {ENTRY!r} is no JSON object.")
-    version = header.get("version")
-    if type(version) is not int or version != VERSION:
-        newer = type(version) is int and version > VERSION
-        raise FileFormatError(
-            f"its layout has version {version!r}; this release reads {VERSION}"
-            + (". Install a newer hamexplorer." if newer else ".")
-        )
-    return header
 
 
 def _model(header: dict[str, Any], file: Any) -> DeltaModel:
