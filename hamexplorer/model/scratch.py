@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,9 +41,8 @@ class _Source:
 
 @dataclass(frozen=True, eq=False)
 class _Output:
-    """What W gave for an output block: ``pieces`` times ``scales`` go to places of ``z``."""
+    """What W gave for an output block: pieces, their scales, and where in ``z`` they go."""
 
-    block: int
     pieces: tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], ...]
     z: torch.Tensor
 
@@ -109,22 +109,22 @@ class Scratch:
             by_m.append(tuple(sources))
             outputs.append(
                 {
-                    o: self._output(o, pieces, scales[slice(*there.spans[o])])
+                    o: self._output(pieces, scales[slice(*there.spans[o])])
                     for o, pieces in found.items()
                 }
             )
         return _Room(scales, tuple(by_m), tuple(outputs))
 
-    def _output(self, block: int, pieces: list[torch.Tensor], scales: torch.Tensor) -> _Output:
+    def _output(self, pieces: list[torch.Tensor], scales: torch.Tensor) -> _Output:
         z = self.take("scaled", (len(scales), *pieces[0].shape[1:]), scales)
         ends = [0]
         for piece in pieces:
             ends.append(ends[-1] + len(piece))
         parts = tuple(
             (piece, scales[a:b, None], z[a:b])
-            for piece, a, b in zip(pieces, ends, ends[1:], strict=False)
+            for piece, (a, b) in zip(pieces, pairwise(ends), strict=True)
         )
-        return _Output(block, parts, z.view(len(z), -1))
+        return _Output(parts, z.view(len(z), -1))
 
 
 class Memory:
