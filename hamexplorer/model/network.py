@@ -20,7 +20,7 @@ from hamexplorer.model.layers import BlockLinear, GatedResidual
 from hamexplorer.model.scratch import Memory, filter_in_place, to_frames_in_place
 from hamexplorer.ordered_work import in_order
 
-__all__ = ["Backbone", "Edges", "Features"]
+__all__ = ["Backbone", "Edges", "Features", "chunks"]
 
 
 CHUNK = 1024
@@ -48,11 +48,8 @@ class Edges:
 
     @property
     def chunks(self) -> list[slice]:
-        """Slices of about :data:`CHUNK` edges; one that is empty if there are no edges."""
-        n = len(self.source)
-        count = max(1, math.ceil(n / CHUNK))
-        ends = [round(k * n / count) for k in range(count + 1)]
-        return [slice(a, b) for a, b in pairwise(ends)]
+        """Slices of about :data:`CHUNK` edges."""
+        return chunks(len(self.source), CHUNK)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +227,13 @@ class Backbone(nn.Module):
             if str(layer) in self.pairs:
                 own = self.pairs[str(layer)](nodes, own, edges, memory)
         return Features(nodes, own)
+
+
+def chunks(n_edges: int, most: int) -> list[slice]:
+    """Slices of about the same size, up to ``most`` edges; one that is empty if there are none."""
+    count = max(1, math.ceil(n_edges / most))
+    ends = [round(k * n_edges / count) for k in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 def to_frames(source: list[torch.Tensor], target: list[torch.Tensor], edges: Edges) -> Blocks:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -33,6 +32,7 @@ from hamexplorer.model.delta.layers import (
     momenta,
 )
 from hamexplorer.model.model import OrbitalLayout
+from hamexplorer.model.network import chunks
 
 __all__ = ["DeltaNetwork"]
 
@@ -100,7 +100,8 @@ class DeltaNetwork(BlockNetwork):
             return to_sites, *self._pair_blocks(graph, chunk, some, parts)
 
         given, blocks = [], defaultdict(list)
-        for chunk, found in zip(_chunks(graph.n_edges), _mapped(told, graph.n_edges), strict=True):
+        each = zip(chunks(graph.n_edges, CHUNK), _mapped(told, graph.n_edges), strict=True)
+        for chunk, found in each:
             given.append(found[0])
             for (group, _), block in zip(_within(graph, chunk), found[1:], strict=True):
                 blocks[group.first, group.second].append(block)
@@ -155,20 +156,13 @@ def _sizes(units: nn.Module) -> tuple[int, ...]:
     return sizes
 
 
-def _chunks(n_edges: int) -> list[slice]:
-    """Slices of about :data:`CHUNK` edges; one that is empty if there are none."""
-    count = max(1, math.ceil(n_edges / CHUNK))
-    ends = [round(k * n_edges / count) for k in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(ends)]
-
-
 def _mapped(function: Callable[[slice], _T], n_edges: int) -> Iterator[_T]:
     """``function`` of every chunk; where gradients are wanted, what several chunks computed on the
     way is not kept but made anew going backwards.
     """
-    chunks = _chunks(n_edges)
-    for chunk in chunks:
-        if torch.is_grad_enabled() and len(chunks) > 1:
+    parts = chunks(n_edges, CHUNK)
+    for chunk in parts:
+        if torch.is_grad_enabled() and len(parts) > 1:
             yield checkpoint(function, chunk, use_reentrant=False)
         else:
             yield function(chunk)
