@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import TypeVar
 
 import torch
@@ -81,7 +82,7 @@ class DeltaNetwork(BlockNetwork):
         def density(chunk: slice) -> torch.Tensor:
             return summed(self.density(scalars, edges[chunk]), chunk)
 
-        natural = torch.stack(list(_mapped(density, graph.n_edges))).sum(0)
+        natural = reduce(torch.add, _mapped(density, graph.n_edges))
         total = torch.stack([natural, torch.zeros_like(natural)], 2)
         atoms = self.updates[0](Atoms(scalars, torch.zeros_like(total)), total)
         for layer in range(p.n_layers - 1):
@@ -90,7 +91,7 @@ class DeltaNetwork(BlockNetwork):
                 some = edges[chunk]
                 return summed(self.to_atoms[layer](self.messages[layer](atoms, some), some), chunk)
 
-            total = torch.stack(list(_mapped(message, graph.n_edges))).sum(0)
+            total = reduce(torch.add, _mapped(message, graph.n_edges))
             atoms = self.updates[layer + 1](atoms, total)
 
         def told(chunk: slice) -> tuple[torch.Tensor, ...]:
@@ -99,14 +100,14 @@ class DeltaNetwork(BlockNetwork):
             to_sites = summed(self.to_atoms[-1](parts, some), chunk)
             return to_sites, *self._pair_blocks(graph, chunk, some, parts)
 
-        given, blocks = [], defaultdict(list)
+        given, blocks = total.new_zeros(()), defaultdict(list)
         each = zip(chunks(graph.n_edges, CHUNK), _mapped(told, graph.n_edges), strict=True)
         for chunk, found in each:
-            given.append(found[0])
+            given = given + found[0]
             for (group, _), block in zip(_within(graph, chunk), found[1:], strict=True):
                 blocks[group.first, group.second].append(block)
         joined = {kind: torch.cat(parts) for kind, parts in blocks.items()}
-        sites = self._site_blocks(graph, atoms, torch.stack(given).sum(0))
+        sites = self._site_blocks(graph, atoms, given)
         return Prediction(self.flat_elements(graph, joined, sites), atoms.scalars)
 
     def _edges(self, graph: CrystalGraph) -> Edges:
