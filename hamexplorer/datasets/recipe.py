@@ -21,18 +21,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import yaml
-from pydantic import ValidationError
 from pymatgen.core import Lattice, Structure
 
-from hamexplorer.datasets.recipe_model import Bilayers, Family, Recipe, problems
+from hamexplorer.datasets.recipe_model import Bilayers, Family, Recipe
 from hamexplorer.errors import HamexplorerError, SettingsError, StructureError
 from hamexplorer.structures import load_gallery, load_structure
 from hamexplorer.structures.bilayer import heterobilayer, twisted_bilayer
+from hamexplorer.typed_yaml import read_yaml, validated
 
 __all__ = ["Draft", "drafts", "load_recipe"]
 
-_MAX_BYTES = 1_000_000
 _Generator = np.random.Generator
 _Build = Callable[[_Generator, bool], Structure]
 
@@ -63,25 +61,7 @@ def load_recipe(path: str | Path) -> Recipe:
         SettingsError: no such file, no YAML, or a key or value that is not accepted; names it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SettingsError(f"{path}: there is no such recipe.")
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise SettingsError(f"{path.name} is larger than a recipe can be (1 MB).")
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
-    # a date or number that is none is a ValueError, deep nesting a RecursionError
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{path.name} is no YAML: {error}.") from error
-    if not isinstance(found, dict):
-        raise SettingsError(
-            f"{path.name} is no recipe: its keys must be {', '.join(Recipe.model_fields)}."
-        )
-    try:
-        return Recipe.model_validate(found)
-    except ValidationError as error:
-        raise SettingsError(f"{path.name}: {problems(error, Recipe)}") from error
+    return validated(Recipe, read_yaml(path, "recipe"), path.name)
 
 
 def drafts(recipe: Recipe, folder: Path | None = None) -> Iterator[Draft]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pymatgen.core import Element
 
 from hamexplorer.structures.bilayer import STACKINGS
 
-__all__ = ["Bilayers", "Family", "Recipe", "problems"]
+__all__ = ["Bilayers", "Family", "Recipe"]
 
 _MAX_CELLS = 400
-_MAX_PROBLEMS = 5
 
 
 def _symbol(value: str) -> str:
@@ -148,42 +146,3 @@ class Recipe(_Strict):
     def size(self) -> int:
         """How many crystals are made."""
         return sum(family.size for family in self.families)
-
-
-def problems(error: ValidationError, model: type[BaseModel]) -> str:
-    """What pydantic refused in ``model``, in sentences that name the keys."""
-    told = []
-    for found in error.errors(include_url=False)[:_MAX_PROBLEMS]:
-        place = ".".join(str(part) for part in found["loc"])
-        said = found["msg"].removeprefix("Value error, ")
-        if found["type"] == "extra_forbidden":
-            keys = ", ".join(_keys(model, found["loc"][:-1]))
-            said = f"there is no such key; accepted are {keys}"
-        elif found["type"] == "missing":
-            said = "this key is needed"
-        elif found["type"] == "string_pattern_mismatch":
-            said = (
-                f"{str(found['input'])[:80]!r} is no name; accepted are up to 81 letters, digits "
-                "and . _ + - that begin with a letter or digit"
-            )
-        elif not said.isascii() or found["type"] != "value_error":
-            said = f"{said}, not {str(found['input'])[:80]!r}"
-        told.append(f"{place}: {said}." if place else f"{said}.")
-    more = error.error_count() - len(told)
-    return " ".join(told) + (f" And {more} more." if more > 0 else "")
-
-
-def _keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
-    """Keys of the model that lies at a place within another one."""
-    for part in place:
-        if isinstance(part, str) and part in model.model_fields:
-            model = _model_within(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
-
-
-def _model_within(annotation: Any) -> type[BaseModel] | None:
-    """The model that a (nested) annotation such as ``tuple[Family, ...]`` holds."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_within(part) for part in getattr(annotation, "__args__", ()))
-    return next((model for model in found if model is not None), None)

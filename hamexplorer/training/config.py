@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hamexplorer.errors import SettingsError
+from hamexplorer.typed_yaml import read_yaml, validated
 
 __all__ = ["Sampling", "Stage", "TrainingConfig", "config_from", "load_config"]
 
-_MAX_BYTES = 1_000_000
 _FREE = {"data", "threads", "accelerator", "devices", "checkpoint_minutes", "log_every"}
 """May change between a training and its continuation: they decide nothing of what is learned."""
 _FREE_OF_STAGE = {"steps", "minutes"}
@@ -162,29 +159,17 @@ def load_config(path: str | Path) -> TrainingConfig:
         SettingsError: no such file, no YAML, or a key or value that is not accepted; names it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SettingsError(f"{path}: there is no such configuration of a training.")
-    if path.stat().st_size > _MAX_BYTES:
-        raise SettingsError(f"{path.name} is larger than a configuration can be (1 MB).")
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path.name} is no YAML: {error}.") from error
-    config = config_from({} if given is None else given, path.name)
+    found = read_yaml(path, "configuration")
+    config = config_from({} if found is None else found, path.name)
     if config.data is not None and not config.data.is_absolute():
         config = config.model_copy(update={"data": path.parent / config.data})
     return config
 
 
-def config_from(given: Mapping[str, Any], name: str) -> TrainingConfig:
+def config_from(given: dict[str, Any], name: str) -> TrainingConfig:
     """A configuration from plain data; ``name`` says in messages where it stands.
 
     Raises:
         SettingsError: a key or value that is not accepted.
     """
-    try:
-        return TrainingConfig.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise SettingsError(f"{name}: {place}: {first['msg']}.") from error
+    return validated(TrainingConfig, given, name)

@@ -103,14 +103,15 @@ def test_without_tensorboard_csv_is_written_and_told(
     ("text", "told"),
     [
         ("elements: {steps: -1}", "elements.steps"),
-        ("elemnts: {steps: 1}", "elemnts"),
+        ("elemnts: {steps: 1}", "accepted are data, title"),
         ("bands: {elements: 0, bands: 0}", "nothing would be learned"),
         ("batch: many", "batch"),
         ("ema: 1.0", "ema"),
         ("precision: 8-bit", "precision"),
         ("bands: {rate: .inf}", "bands.rate"),
-        ("[1, 2]", "the file"),
+        ("[1, 2]", "its keys must be data, title"),
         ("a: [", "no YAML"),
+        ("title: 2020-13-45", "no YAML"),
     ],
 )
 def test_what_a_configuration_refuses(tmp_path: Path, text: str, told: str) -> None:
