@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import yaml
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
-from pymatgen.core import Element
+from pymatgen.core import Composition, Element
 
 from hamexplorer.datasets.store import DataSet, Sample
 from hamexplorer.errors import SettingsError
@@ -93,14 +93,17 @@ def train(
         raise SettingsError("data: the folder of a data set is needed (--data FOLDER).")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    # kept beside the weights, where a relative path would mean another folder
+    folder_of_data = config.data.absolute()
+    config = config.model_copy(update={"data": folder_of_data})
     fabric = _fabric(config)
-    data = DataSet.open(config.data)
+    data = DataSet.open(folder_of_data)
+    begun = None if start is None else load_delta(start)
+    network, training, validation = _prepared(config, data, begun, monitor)
     folder = run_folder(output)
     if fabric.is_global_zero:
         _begin(folder, fresh)
     fabric.barrier()
-    begun = None if start is None else load_delta(start)
-    network, training, validation = _prepared(config, data, begun, monitor)
     identity = Identity(
         config.digest,
         data.digest,
@@ -117,6 +120,12 @@ def train(
     notes = [*trainer.notes, f"In memory for training: {memory_told(training)}."]
     if not validation:
         notes.append("No crystal is left for validation: the last averaged weights are kept.")
+    foreign = _foreign_tests(data, network)
+    if foreign:
+        notes.append(
+            "Left out of the tests, for the model does not know all of their elements: "
+            f"{', '.join(foreign)}."
+        )
     if trainer.position.total_steps:
         notes.append(f"Went on from step {trainer.position.total_steps}.")
     trained = trainer.run()
@@ -124,7 +133,7 @@ def train(
     seen, domain = _seen(network, training)
     limit = _domain_limit(network, domain, validation)
     model = DeltaModel(network, ModelCard(config.title), seen, domain)
-    errors = part_errors(model, data, monitor=monitor)
+    errors = part_errors(model, data, monitor=monitor, leave_out=foreign)
     card = _card(config, data, trained, errors, identity.start, limit)
     model = replace(model, card=card)
     if fabric.is_global_zero:
@@ -139,14 +148,16 @@ def part_errors(
     *,
     spacing: float = 0.2,
     monitor: Monitor | None = None,
+    leave_out: Collection[str] = (),
 ) -> list[CrystalErrors]:
-    """Errors of the samples of one part of ``data`` (``all``: of every sample).
+    """Errors of the samples of one part of ``data`` (``all``: of every sample), but for those
+    named in ``leave_out``.
 
     Raises:
         UnsupportedElementError: a sample has an element that the model does not know.
     """
     monitor = monitor or Monitor()
-    names = [n for n, of in data.split.items() if part in ("all", of)]
+    names = [n for n, of in data.split.items() if part in ("all", of) and n not in leave_out]
     done = iter(range(len(names)))
 
     def shown(name: str) -> None:
@@ -227,6 +238,17 @@ def _prepared(
         begun_from(begun, layout, config) if begun is not None else new_network(config, layout)
     )
     return fitted(network, training, begun), training, validating
+
+
+def _foreign_tests(data: DataSet, network: BlockNetwork) -> list[str]:
+    """Names of test samples with an element that the network has no heads for."""
+    known = set(network.layout.elements)
+    return [
+        info.name
+        for info in data.infos
+        if data.split[info.name] == "test"
+        and not {e.symbol for e in Composition(info.formula).elements} <= known
+    ]
 
 
 def _show(monitor: Monitor, stage: str, done: float, name: str) -> None:

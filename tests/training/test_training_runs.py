@@ -20,7 +20,12 @@ from training_crystals import TINY, config, data_folder, hexagonal, sample
 from hamexplorer.cli import main
 from hamexplorer.datasets.sample import save_sample
 from hamexplorer.datasets.store import DataSet, StoredFolder
-from hamexplorer.errors import CalculationCancelled, FileFormatError, SettingsError
+from hamexplorer.errors import (
+    CalculationCancelled,
+    FileFormatError,
+    HamexplorerError,
+    SettingsError,
+)
 from hamexplorer.model.delta.checkpoint import load_delta
 from hamexplorer.progress import Monitor, ProgressEvent
 from hamexplorer.training.config import TrainingConfig
@@ -227,6 +232,33 @@ def test_other_precisions_and_the_other_architecture(
     network = load_delta(tmp_path / "w.safetensors").network
     assert network.dtype == torch.float32
     assert network.cutoff == pytest.approx(4.0 if "precision" in changes else 7.0 * BOHR_ANGSTROM)
+
+
+def test_tests_of_other_elements_do_not_cost_the_weights(tmp_path: Path) -> None:
+    folder = StoredFolder(data_folder(tmp_path / "set"))
+    foreign = sample(hexagonal(("B", "C")), "others/bc/0000", held_out=True)
+    save_sample(foreign, folder.sample(foreign.info.name))
+    short = {"elements": {"steps": 1}, "bands": {"steps": 0}}
+    finished = train(config(folder.path, **short), tmp_path / "w.safetensors")
+    assert (tmp_path / "w.safetensors").is_file()
+    assert any("others/bc/0000" in note for note in finished.notes)
+    assert {one.family for one in finished.errors} == {"layers"}
+
+
+def test_fresh_forgets_nothing_before_the_new_training_can_begin(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").symlink_to(data)
+    output = tmp_path / "w.safetensors"
+    short = config(Path("set"), elements={"steps": 1}, bands={"steps": 0})
+    train(short, output)
+    kept = yaml.safe_load((run_folder(output) / "config.yaml").read_text())
+    assert kept["data"] == str(tmp_path / "set")
+    before = (run_folder(output) / "state.pt").read_bytes()
+    with pytest.raises(HamexplorerError, match="none"):
+        train(short, output, start=tmp_path / "none.safetensors", fresh=True)
+    assert (run_folder(output) / "state.pt").read_bytes() == before
 
 
 def test_data_that_cannot_be_trained_on(tmp_path: Path, data: Path) -> None:
