@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hamexplorer.datasets.alignment import aligned
-from hamexplorer.datasets.calculation import stored_entry
+from hamexplorer.datasets.calculation import found_entry, stored_entry
 from hamexplorer.datasets.generation import Outcome
 from hamexplorer.datasets.ledger import Entry, Ledger
-from hamexplorer.datasets.sample import made_sample
+from hamexplorer.datasets.sample import load_sample, made_sample
 from hamexplorer.datasets.store import StoredFolder
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.superposed.settings import SuperposedSettings
@@ -99,7 +99,11 @@ def add(
                 for case in _cases(path, options or ReadOptions()):
                     began = time.perf_counter()
                     name = _name(family, path, case.reference)
-                    if stored.sample(name).is_file():
+                    target = stored.sample(name)
+                    if target.is_file():
+                        known = ledger.entries.get(name)
+                        if known is None or known.status != "done":
+                            ledger.append(found_entry(load_sample(target).info, target))
                         outcome.present.append(name)
                         continue
                     zero = case.zero or _superposed(case.reference, store, monitor)
@@ -113,7 +117,6 @@ def add(
                         parent=name.split("/")[1],
                         held_out=held_out,
                     )
-                    target = stored.sample(name)
                     entry = stored_entry(sample, target, agreement, began, origin=path.name)
                     ledger.append(entry)
                     outcome.made.append(entry)

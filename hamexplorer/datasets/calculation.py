@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 from hamexplorer.datasets.alignment import Agreement, aligned
 from hamexplorer.datasets.ledger import Entry
 from hamexplorer.datasets.recipe import Draft
-from hamexplorer.datasets.sample import Sample, made_sample, save_sample
+from hamexplorer.datasets.sample import Sample, SampleInfo, made_sample, save_sample
 from hamexplorer.datasets.workers import worker_monitor
 from hamexplorer.dft.settings import DftSettings
 from hamexplorer.dft.superposed.settings import SuperposedSettings
@@ -24,7 +24,15 @@ from hamexplorer.progress import Monitor
 from hamexplorer.provenance import package_versions, structure_hash
 from hamexplorer.sources import DftSource, HamiltonianCache, SuperposedSource, compute
 
-__all__ = ["Calculator", "EngineCalculator", "Task", "file_sha256", "run_task", "stored_entry"]
+__all__ = [
+    "Calculator",
+    "EngineCalculator",
+    "Task",
+    "file_sha256",
+    "found_entry",
+    "run_task",
+    "stored_entry",
+]
 
 _PACKAGES = ("pyscf", "numpy", "torch")
 _SHARED = ("basis", "spin", "electrostatics", "spin_orbit")
@@ -190,6 +198,18 @@ def stored_entry(
         numbers=asdict(agreement),
         origin=origin,
         versions=package_versions(*_PACKAGES),
+    )
+
+
+def found_entry(info: SampleInfo, path: Path) -> Entry:
+    """The entry of a sample whose own one was lost when the run was killed."""
+    return Entry(
+        name=info.name,
+        status="done",
+        structure_hash=info.structure_hash,
+        digest=info.digest,
+        sha256=file_sha256(path),
+        message="found complete after an interruption",
     )
 
 

@@ -83,7 +83,7 @@ def _contradictions(sample: Sample, name: str) -> list[str]:
 def _ledger(stored: StoredFolder, ledger: Ledger, name: str) -> list[str]:
     entry = ledger.entries.get(name)
     if entry is None or entry.status != "done":
-        return ["The ledger does not have it as done; hamexplorer dataset make enters it."]
+        return ["The ledger does not have it as done; the same make or add again enters it."]
     if entry.sha256 and entry.sha256 != file_sha256(stored.sample(name)):
         return ["The file was changed after it was written (its SHA-256 is not the ledger's)."]
     return []

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from hamexplorer.datasets.calculation import Calculator, Task, file_sha256, run_task
+from hamexplorer.datasets.calculation import Calculator, Task, found_entry, run_task
 from hamexplorer.datasets.ledger import Entry, Ledger
 from hamexplorer.datasets.recipe import Draft, drafts
 from hamexplorer.datasets.recipe_model import Recipe
-from hamexplorer.datasets.sample import SampleInfo, load_sample
+from hamexplorer.datasets.sample import load_sample
 from hamexplorer.datasets.store import StoredFolder
 from hamexplorer.errors import FileFormatError, HamexplorerError, SettingsError
 from hamexplorer.progress import Monitor
@@ -138,7 +138,7 @@ class _Run:
                 "or family was changed. Give another folder, or remove the file."
             )
         if not known:
-            self.ledger.append(_found(info, path))
+            self.ledger.append(found_entry(info, path))
         return True
 
     def collect(self, pending: dict[Future[Entry], Draft]) -> None:
@@ -180,15 +180,3 @@ class _Run:
             f"computed or waited: {names or 'none'}. What is finished is kept; the same command "
             "goes on, with fewer --workers if memory was short."
         )
-
-
-def _found(info: SampleInfo, path: Path) -> Entry:
-    """The entry of a sample whose own one was lost when the run was killed."""
-    return Entry(
-        name=info.name,
-        status="done",
-        structure_hash=info.structure_hash,
-        digest=info.digest,
-        sha256=file_sha256(path),
-        message="found complete after an interruption",
-    )

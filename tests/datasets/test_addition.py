@@ -55,6 +55,11 @@ def test_a_file_of_ours_gets_h0_of_superposed_atoms(
     (entry,) = outcome.made
     assert entry.origin == "my run.v2.h5"
     assert entry.numbers["overlap"] == 0
+    # killed between sample and ledger: adding it again enters it
+    (tmp_path / "set" / "ledger.jsonl").unlink()
+    assert len(check(tmp_path / "set")) == 1
+    assert add(tmp_path / "set", files, cache=cache).present == [entry.name]
+    assert check(tmp_path / "set") == ()
     found = DataSet.open(tmp_path / "set")
     (info,) = found.infos
     assert info.name == f"added/C/my-run-{info.structure_hash[:8]}"
