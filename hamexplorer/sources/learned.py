@@ -17,7 +17,7 @@ from pymatgen.core import Structure
 from hamexplorer.dft.assembly import user_cells
 from hamexplorer.dft.integrals import pairs_by_overlap
 from hamexplorer.dft.superposed import engine
-from hamexplorer.dft.superposed.record import ENGINE_VERSION, tables_hash
+from hamexplorer.dft.superposed.record import ENGINE_VERSION, layers, tables_hash
 from hamexplorer.dft.superposed.settings import SuperposedSettings
 from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.errors import FileFormatError, SettingsError, StructureError
@@ -177,7 +177,8 @@ class LearnedSource:
             "all": done - began,
         }
         monitor.report("Checking", 0.98)
-        record = self._record(zero.provenance, found, _doubts(model, found, system), times)
+        doubts = _doubts(model, found, system)
+        record = self._record(zero.provenance, found, doubts, len(layers(system)), times)
         # H and H + c·S have the same states, and c is nothing that the training has fixed
         constant = (zero.overlap @ found.elements) / (zero.overlap @ zero.overlap)
         scalar = zero.scalar + found.elements
@@ -215,10 +216,11 @@ class LearnedSource:
         zero: Provenance,
         found: DeltaPrediction,
         doubts: tuple[str, ...],
+        n_layers: int,
         times: Mapping[str, float],
     ) -> Provenance:
         model = self.model
-        accuracy = stated_accuracy(model.card)
+        accuracy = stated_accuracy(model.card, n_layers)
         told = tuple(text for text in zero.warnings if not text.startswith(_ZERO_ACCURACY))
         results = {
             **zero.results,

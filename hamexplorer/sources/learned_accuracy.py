@@ -10,15 +10,21 @@ from hamexplorer.model.model import ModelCard
 __all__ = ["stated_accuracy"]
 
 
-def stated_accuracy(card: ModelCard) -> str:
+def stated_accuracy(card: ModelCard, n_layers: int = 1) -> str:
     """From the errors on the test set that training wrote into the card (``test`` in its origin);
     where there are none, the card's own words on one line.
+
+    For a crystal of several layers upon each other it adds what the card says of these (``layers``
+    in its origin).
     """
-    found = _of_all(card.origin.get("test"))
-    if found is not None:
-        return found
-    words = "; ".join(line.strip() for line in card.accuracy.splitlines() if line.strip())
-    return words or "Its card does not tell how accurate it is."
+    told = _of_all(card.origin.get("test"))
+    if told is None:
+        words = "; ".join(line.strip() for line in card.accuracy.splitlines() if line.strip())
+        told = words or "Its card does not tell how accurate it is."
+    of_layers = card.origin.get("layers")
+    if n_layers > 1 and isinstance(of_layers, str):
+        told += f" {of_layers}"
+    return told
 
 
 def _of_all(test: Any) -> str | None:

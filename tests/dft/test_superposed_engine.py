@@ -21,7 +21,7 @@ from hamexplorer.dft.superposed.fit import (
     normal_equations,
     save_normal_equations,
 )
-from hamexplorer.dft.superposed.record import has_unlike_layers
+from hamexplorer.dft.superposed.record import has_unlike_layers, layers
 from hamexplorer.dft.superposed.residual import (
     EXPONENTS,
     REACH,
@@ -137,12 +137,11 @@ def test_layers_of_different_elements_are_told_of() -> None:
         ("bi2se3", False),
     ):
         assert has_unlike_layers(prepared(load_gallery(name), FREE)) is unlike
-    double = load_gallery("mos2-1h")
-    upper = double.copy()
-    upper.translate_sites(range(3), [0, 0, 6.2], frac_coords=False)
-    for site in upper:
-        double.append(site.specie, site.coords, coords_are_cartesian=True)
-    assert not has_unlike_layers(prepared(double, FREE))
+    # of one material: two layers, but not unlike ones (with room for the vacuum, or it is bulk)
+    double = prepared(twisted_bilayer(load_gallery("mos2-1h"), 0.0).structure, FREE)
+    assert not has_unlike_layers(double)
+    assert layers(double) == (frozenset({"Mo", "S"}),) * 2
+    assert layers(prepared(load_gallery("gaas"), FREE)) == ()
 
 
 def test_every_element_of_the_gallery_that_is_not_magnetic_is_fitted() -> None:

@@ -281,5 +281,8 @@ def test_the_table_of_a_card_becomes_a_sentence() -> None:
         "K."
     )
     assert "\n" not in stated_accuracy(replace(card, origin={}))
+    of_layers = replace(card, origin={**card.origin, "layers": "Bilayers are worse."})
+    assert stated_accuracy(of_layers, 1) == stated_accuracy(card)
+    assert stated_accuracy(of_layers, 2) == f"{stated_accuracy(card)} Bilayers are worse."
     for damaged in (3, {"families": []}, {"families": [{"mean": 1}]}):
         assert stated_accuracy(replace(CARD, origin={"test": damaged})) == CARD.accuracy

@@ -18,7 +18,14 @@ from hamexplorer.dft.system import CrystalSystem
 from hamexplorer.provenance import Provenance, package_versions, structure_hash, timestamp
 from hamexplorer.units import BOHR_ANGSTROM
 
-__all__ = ["ENGINE_VERSION", "accuracy", "has_unlike_layers", "provenance", "tables_hash"]
+__all__ = [
+    "ENGINE_VERSION",
+    "accuracy",
+    "has_unlike_layers",
+    "layers",
+    "provenance",
+    "tables_hash",
+]
 
 ENGINE_VERSION = "1"
 """Raised whenever the same settings would give another result; part of the cache's key."""
@@ -60,16 +67,24 @@ def tables_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def has_unlike_layers(system: CrystalSystem) -> bool:
-    """Whether a slab consists of layers, more than 2 Å apart in height, of different elements."""
+def layers(system: CrystalSystem) -> tuple[frozenset[str], ...]:
+    """Elements of a slab's layers, those more than 2 Å apart in height, from below; of a bulk
+    crystal none.
+    """
     axis = system.vacuum_axis
     if axis is None:
-        return False
+        return ()
     height = system.positions @ system.lattice[axis] / np.linalg.norm(system.lattice[axis])
     order = np.argsort(height)
     starts = np.flatnonzero(np.diff(height[order]) * BOHR_ANGSTROM > _LAYER_GAP) + 1
-    kinds = {frozenset(system.symbols[atom] for atom in layer) for layer in np.split(order, starts)}
-    return len(kinds) > 1
+    return tuple(
+        frozenset(system.symbols[atom] for atom in layer) for layer in np.split(order, starts)
+    )
+
+
+def has_unlike_layers(system: CrystalSystem) -> bool:
+    """Whether a slab consists of layers of different elements."""
+    return len(set(layers(system))) > 1
 
 
 def provenance(
