@@ -118,6 +118,12 @@ class TrainingConfig(_Strict):
     devices: Annotated[int, Field(ge=1, le=1024)] = 1
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
 
+    @model_validator(mode="after")
+    def _has_a_stage(self) -> TrainingConfig:
+        if not self.stages:
+            raise ValueError("elements.steps and bands.steps are both 0: nothing would be learned")
+        return self
+
     @property
     def stages(self) -> dict[str, Stage]:
         """The stages that have steps, in their order."""

@@ -105,6 +105,7 @@ def test_without_tensorboard_csv_is_written_and_told(
         ("elements: {steps: -1}", "elements.steps"),
         ("elemnts: {steps: 1}", "accepted are data, title"),
         ("bands: {elements: 0, bands: 0}", "nothing would be learned"),
+        ("{elements: {steps: 0}, bands: {steps: 0}}", "both 0: nothing would be learned"),
         ("batch: many", "batch"),
         ("ema: 1.0", "ema"),
         ("precision: 8-bit", "precision"),
