@@ -45,6 +45,7 @@ from hamexplorer.progress import Monitor
 from hamexplorer.properties.solver import BandSolver
 from hamexplorer.sources import make_source
 from hamexplorer.structures import entries, load_gallery
+from hamexplorer.structures.bilayer import twisted_bilayer
 
 FREE = SuperposedSettings(residual=False, spacing=0.2, threads=1)
 """A coarse grid: what is tested with it does not depend on it."""
