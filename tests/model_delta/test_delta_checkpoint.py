@@ -83,6 +83,11 @@ def _cut(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
     tensors["network/embedding.weight"] = tensors["network/embedding.weight"][:, :2].contiguous()
 
 
+def _narrow(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    tensors["domain/atoms/S"] = tensors["domain/atoms/S"][:, :2].contiguous()
+    tensors["domain/whitening/S"] = tensors["domain/whitening/S"][:2, :2].contiguous()
+
+
 def _poison(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
     tensors["network/embedding.weight"][0, 0] = float("nan")
 
@@ -117,6 +122,7 @@ MANY = {Element.from_Z(z).symbol: "4s:0" for z in range(1, 24)}
         (_set("card", {"title": 3}), "card holds what is no text"),
         (_set("layout", None), "damaged"),
         (_cut, "by the sizes it has"),
+        (_narrow, "domain/atoms/S holds .3, 2. numbers; by the sizes it has .3, 5."),
         (_poison, "finite real numbers"),
         (_drop, "damaged"),
         (_add, "'network/more' has no place"),

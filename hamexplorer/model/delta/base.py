@@ -68,6 +68,11 @@ class BlockNetwork(nn.Module):
         """Of the weights."""
         return next(self.parameters()).dtype
 
+    @property
+    def n_features(self) -> int:
+        """Invariants of an atom in a prediction."""
+        raise NotImplementedError
+
     def units_of_pair(self, group: EdgeGroup) -> PairUnits:
         """Units of the blocks of a group of edges."""
         units = self.pair_units[f"{group.first}-{group.second}"]

@@ -130,7 +130,7 @@ def _model(header: dict[str, Any], file: Any) -> DeltaModel:
     if len({tensor.dtype for tensor in state.values()}) != 1:
         raise FileFormatError("its tensors are not all of one precision.")
     network.load_state_dict(state, assign=True)
-    domain = _domain(header["domain"], layout, file)
+    domain = _domain(header["domain"], network, file)
     known = {f"network/{name}" for name in wanted}
     known |= {f"domain/{part}/{s}" for part in ("atoms", "whitening") for s in header["domain"]}
     if beyond := sorted(names - known):
@@ -162,13 +162,13 @@ def _tensor(file: Any, name: str, shape: torch.Size) -> torch.Tensor:
     return tensor
 
 
-def _domain(symbols: Any, layout: OrbitalLayout, file: Any) -> Domain | None:
+def _domain(symbols: Any, network: BlockNetwork, file: Any) -> Domain | None:
     if not symbols:
         return None
     whitening, atoms = {}, {}
     for symbol in symbols:
-        name = f"domain/atoms/{_symbol(symbol, layout)}"
-        count, size = file.get_slice(name).get_shape()
+        name = f"domain/atoms/{_symbol(symbol, network.layout)}"
+        count, size = file.get_slice(name).get_shape()[0], network.n_features
         if not count:
             raise FileFormatError(f"its tensor {name} holds no atom.")
         atoms[symbol] = _tensor(file, name, torch.Size([count, size])).double().numpy()

@@ -39,6 +39,11 @@ class CompatibleNetwork(BlockNetwork):
         self.hyperparameters = hyperparameters
         self.channel = Channel("scalar", hyperparameters, layout.momenta)
 
+    @property
+    def n_features(self) -> int:
+        """Invariants of an atom in a prediction."""
+        return self.hyperparameters.features[self._even].mul
+
     def forward(self, graph: CrystalGraph) -> Prediction:
         """ΔH on the pairs of ``graph``; the features are the atoms' even scalars."""
         self.kinds(graph)
@@ -69,10 +74,14 @@ class CompatibleNetwork(BlockNetwork):
             site = self.units_of_site(z)
             components = site.components(self._own(on[own], z, z)) * site.scale()
             sites[z] = site.blocks(components + site.middle())
-        even = next(
-            k for k, (_, ir) in enumerate(self.hyperparameters.features) if ir == o3.Irrep("0e")
-        )
-        return Prediction(self.flat_elements(graph, pairs, sites), features.nodes[even][:, 0])
+        elements = self.flat_elements(graph, pairs, sites)
+        return Prediction(elements, features.nodes[self._even][:, 0])
+
+    @property
+    def _even(self) -> int:
+        """Place of the even scalars among the features."""
+        irreps = [ir for _, ir in self.hyperparameters.features]
+        return irreps.index(o3.Irrep("0e"))
 
     def _own(self, blocks: torch.Tensor, first: int, second: int) -> torch.Tensor:
         """The orbitals of two elements of blocks of the full layout."""

@@ -72,6 +72,11 @@ class DeltaNetwork(BlockNetwork):
             }
         )
 
+    @property
+    def n_features(self) -> int:
+        """Invariants of an atom in a prediction."""
+        return self.hyperparameters.scalars
+
     def forward(self, graph: CrystalGraph) -> Prediction:
         """ΔH on the pairs of ``graph``."""
         p = self.hyperparameters
