@@ -26,6 +26,7 @@ LEAVES = {
     "assets_path",
     "files",
     "ordered_work",
+    "typed_yaml",
 }
 CORE = LEAVES | {"structures", "hamiltonian"}
 BELOW_PAGE = CORE | {
