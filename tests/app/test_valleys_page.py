@@ -373,23 +373,29 @@ def test_a_link_opens_the_same_valleys(page: Browser, opened: Any) -> None:  # n
     wait_until(lambda: "on=site:C1" in page.page.url, page.page)
 
     # hover tells k, the corner's letters stand around
-    figure = shell.valleys.view.zone.figure
-    place = page.page.evaluate(
-        """(id) => { const pending = [...window.Bokeh.index.roots];
-           while (pending.length) { const view = pending.pop();
-             if (view.model.id === id) {
-               const box = view.canvas_view.el.getBoundingClientRect()
-               return [box.x + view.frame.x_scale.compute(0.4),
-                       box.y + view.frame.y_scale.compute(0.3),
-                       view.frame.x_scale.compute(1) - view.frame.x_scale.compute(0),
-                       view.frame.y_scale.compute(0) - view.frame.y_scale.compute(1)]
-             }
-             pending.push(...view.children()) } }""",
-        figure.id,
-    )
-    assert place[2] == pytest.approx(place[3], rel=0.01)  # to scale
-    page.page.mouse.move(place[0] - 3, place[1])
-    page.page.mouse.move(place[0], place[1])
+    def place() -> list[float] | None:
+        """A point's place on the screen and the sizes of 1/Å; None until the map is drawn."""
+        found: list[float] | None = page.page.evaluate(
+            """(id) => { const pending = [...window.Bokeh.index.roots];
+               while (pending.length) { const view = pending.pop();
+                 if (view.model.id === id) {
+                   const box = view.canvas_view.el.getBoundingClientRect()
+                   return [box.x + view.frame.x_scale.compute(0.4),
+                           box.y + view.frame.y_scale.compute(0.3),
+                           view.frame.x_scale.compute(1) - view.frame.x_scale.compute(0),
+                           view.frame.y_scale.compute(0) - view.frame.y_scale.compute(1)]
+                 }
+                 pending.push(...view.children()) }
+               return null }""",
+            shell.valleys.view.zone.figure.id,
+        )
+        return found
+
+    wait_until(lambda: place() is not None, page.page, timeout=LONG)
+    x, y, width, height = place() or []
+    assert width == pytest.approx(height, rel=0.01)  # to scale
+    page.page.mouse.move(x - 3, y)
+    page.page.mouse.move(x, y)
     page.page.get_by_text("k (1/Å)").first.wait_for(timeout=LONG)
 
     page.page.goto(address + "?p=valleys&v=ghost&on=site:Fe1&b=1e9")
