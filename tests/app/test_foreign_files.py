@@ -84,6 +84,7 @@ def test_archives_folders_and_pairs_of_files(
     (folder / ".hidden").write_text("x")
     drag(page, tmp_path / "outer")
     wait_until(lambda: shell.state.subject.title == "wse2", page.page, timeout=LONG)
+    arrived(shell, page, "openmx")
 
     shutil.copytree(DATA / "abacus" / "mos2" / "OUT.ABACUS", tmp_path / "abacus" / "OUT.ABACUS")
     shutil.copy(DATA / "abacus" / "mos2" / "STRU", tmp_path / "abacus")
